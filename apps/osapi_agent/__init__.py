@@ -1,0 +1,1 @@
+"""The agent program: operations on this host."""

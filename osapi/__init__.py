@@ -1,0 +1,1 @@
+"""Dispatch typed jobs to a fleet of agents."""

@@ -1,0 +1,1 @@
+"""An in-process broker with the semantics of NATS JetStream."""
