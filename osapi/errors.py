@@ -67,7 +67,7 @@ class InvalidSubjectError(InvalidInputError):
 class InvalidPayloadError(InvalidInputError):
     """Correct the payload: it does not fit the operation's schema, or is not JSON."""
 
-    noun = "payload"
+    noun = "payload of"
 
 
 class InvalidSettingError(InvalidInputError):

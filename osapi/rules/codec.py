@@ -1,0 +1,62 @@
+"""Records to bytes and back: JSON, strict types, versioned.
+
+A record carries the version of its format. A reader refuses versions it does not know; within a version, fields
+may be added. Whether an unknown field is refused or ignored is each record's own decision (see `records`).
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from osapi.errors import RecordError
+from osapi.rules.records import VERSION, Definition, Record, Registration
+
+T = TypeVar("T", Definition, Record, Registration)
+
+
+class _Version(msgspec.Struct):
+    v: int
+
+
+class Codec(Generic[T]):
+    """Encode and decode one type of record.
+
+    Its errors do not quote what they refuse: it may hold secrets.
+    """
+
+    def __init__(self, record_type: type[T]) -> None:
+        self._name = record_type.__name__.lower()
+        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(record_type)
+        self.encode = msgspec.json.Encoder().encode
+
+    def decode(self, data: bytes) -> T:
+        """Read a record.
+
+        Raises:
+            RecordError: it is damaged, of another version, or holds a field that must not be ignored.
+
+        """
+        try:
+            record: T = self._decoder.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise RecordError(f"the stored {self._name} {_why(data, error)}") from error
+        if record.v != VERSION:
+            raise RecordError(f"the stored {self._name} {_why(data, None)}")
+        return record
+
+
+def _why(data: bytes, error: Exception | None) -> str:
+    try:
+        version = msgspec.json.decode(data, type=_Version).v
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        version = VERSION
+    if version != VERSION:
+        return f"has format {version}, this osapi reads format {VERSION}; upgrade the older side"
+    return f"cannot be read: {error}"
+
+
+DEFINITION = Codec(Definition)
+RECORD = Codec(Record)
+REGISTRATION = Codec(Registration)

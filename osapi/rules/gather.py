@@ -1,0 +1,116 @@
+"""A job as a whole: the fold over the records of its slots, its timeline, its answers.
+
+The fold does not depend on the order of the records, and is safe under duplicates: of each slot only the record
+of the highest revision counts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from osapi.rules.lifecycle import TERMINAL
+from osapi.rules.records import ANY_SLOT, Event, JobStatus, SlotStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from osapi.rules.records import Definition, Record
+
+_S = SlotStatus
+
+_ENDS: Final[Mapping[frozenset[SlotStatus], JobStatus]] = {
+    frozenset({_S.COMPLETED}): JobStatus.COMPLETED,
+    frozenset({_S.COMPLETED, _S.SKIPPED}): JobStatus.COMPLETED,
+    frozenset({_S.SKIPPED}): JobStatus.SKIPPED,
+    frozenset({_S.EXPIRED}): JobStatus.EXPIRED,
+    frozenset({_S.UNREACHABLE}): JobStatus.EXPIRED,
+    frozenset({_S.EXPIRED, _S.UNREACHABLE}): JobStatus.EXPIRED,
+}
+
+_ONLY_PENDING: Final = frozenset({_S.PENDING})
+_ONLY_RETRYABLE: Final = frozenset({_S.RETRYABLE})
+
+_EVENT_OF: Final[Mapping[SlotStatus, str]] = {
+    _S.COMPLETED: "completed",
+    _S.FAILED: "failed",
+    _S.SKIPPED: "skipped",
+    _S.EXPIRED: "expired",
+    _S.UNREACHABLE: "expired",
+}
+
+
+def slots(definition: Definition) -> tuple[str, ...]:
+    """Return the slots of a job: one for one of N, else one for each host that it was frozen for."""
+    return (ANY_SLOT,) if definition.expected is None else definition.expected
+
+
+def fold(statuses: Iterable[SlotStatus]) -> JobStatus:
+    """Return the status of a job from those of all its slots."""
+    seen = frozenset(statuses)
+    if seen <= TERMINAL:
+        return _ended(seen)
+    if seen == _ONLY_PENDING:
+        return JobStatus.SUBMITTED
+    if seen - TERMINAL == _ONLY_RETRYABLE:
+        return JobStatus.RETRYABLE
+    return JobStatus.PROCESSING
+
+
+def _ended(seen: frozenset[SlotStatus]) -> JobStatus:
+    end = _ENDS.get(seen)
+    if end is not None:
+        return end
+    return JobStatus.PARTIAL_FAILURE if _S.COMPLETED in seen else JobStatus.FAILED
+
+
+def job_status(definition: Definition, records: Mapping[str, Record]) -> JobStatus:
+    """Return the status of a job from the records that exist, by slot."""
+    return fold(records[slot].status if slot in records else _S.PENDING for slot in slots(definition))
+
+
+def timeline(definition: Definition, records: Iterable[Record]) -> list[Event]:
+    """Return everything that is known to have happened, oldest first."""
+    events = [Event(at=definition.created, event="submitted", message=f"to {definition.target}")]
+    for record in records:
+        events.extend(record_events(record))
+    events.sort(key=lambda event: event.at)
+    return events
+
+
+def record_events(record: Record) -> list[Event]:
+    """Return what one record tells, oldest first; a later record of the slot only adds to it."""
+    events: list[Event] = []
+    for attempt in record.earlier:
+        events.append(_started(attempt.claimed, attempt.host, attempt.number))
+        events.append(
+            Event(
+                at=attempt.ended,
+                event="retryable",
+                host=attempt.host,
+                message=_next(attempt.number, attempt.ended, attempt.next_at),
+                error=attempt.error,
+            )
+        )
+    if record.status is not _S.RETRYABLE and record.attempt:
+        events.append(_started(record.claimed, record.host, record.attempt))
+    if record.status in TERMINAL:
+        message = f"attempt {record.attempt}" if record.attempt else ""
+        events.append(
+            Event(
+                at=record.updated,
+                event=_EVENT_OF[record.status],
+                host=record.host,
+                message=message,
+                error=record.error or "",
+            )
+        )
+    return events
+
+
+def _started(at: float, host: str, number: int) -> Event:
+    return Event(at=at, event="started", host=host, message=f"attempt {number}")
+
+
+def _next(number: int, ended: float, next_at: float | None) -> str:
+    wait = "" if next_at is None or next_at <= ended else f", next in {next_at - ended:.1f} s"
+    return f"attempt {number}{wait}"

@@ -1,0 +1,147 @@
+"""What is stored: a job's definition, the record of each of its slots, the registration of an agent.
+
+All are immutable and written whole. Times are Unix seconds, durations seconds. Payloads stay raw JSON: only the
+two ends that know their type decode them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from msgspec import Raw, Struct
+
+VERSION = 1
+ANY_SLOT = "_any"
+
+# A union of Raw and None would read every result as None: an empty one says that there is none.
+NO_RESULT = Raw()
+
+Kind = Literal["query", "modify"]
+
+
+class SlotStatus(StrEnum):
+    """Where one slot of a job stands; a slot without a record is pending."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    RETRYABLE = "retryable"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    EXPIRED = "expired"
+    UNREACHABLE = "unreachable"
+
+
+class JobStatus(StrEnum):
+    """Where a job stands as a whole: the fold over its slots, in the words of the REST API."""
+
+    SUBMITTED = "submitted"
+    PROCESSING = "processing"
+    RETRYABLE = "retryable"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    PARTIAL_FAILURE = "partial_failure"
+    SKIPPED = "skipped"
+    EXPIRED = "expired"
+
+
+class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How often and how long a job may be tried.
+
+    `timeout` bounds one attempt. `attempts` counts those that end in a transient error; the wait after the
+    n-th is `backoff * factor**(n-1)`, at most `max_backoff`, varied by up to `jitter` of itself. `takeovers`
+    counts how often another agent may start over when the one that held the lease fell silent; 0 runs a job
+    at most once.
+    """
+
+    timeout: float = 60.0
+    attempts: int = 1
+    backoff: float = 1.0
+    factor: float = 2.0
+    max_backoff: float = 300.0
+    jitter: float = 0.1
+    takeovers: int = 3
+
+
+class Definition(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A job as it was submitted; never changed.
+
+    `expected` holds the hosts that the job was frozen for, None for one of N. `policy` overrides that of the
+    operation. An agent that finds a field it does not know refuses the job: it may be a condition.
+    """
+
+    v: int
+    id: str
+    operation: str
+    kind: Kind
+    target: str
+    origin: str
+    data: Raw
+    created: float
+    finish_by: float
+    expires: float
+    expected: tuple[str, ...] | None = None
+    policy: Policy | None = None
+    retry_of: str | None = None
+
+
+class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An attempt that ended without ending the job: it may be tried again, was lost, or was given back."""
+
+    number: int
+    host: str
+    claimed: float
+    ended: float
+    outcome: Literal["retryable", "lost", "released"]
+    error: str = ""
+    next_at: float | None = None
+
+
+class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The record of one slot. Only the holder of its lease writes it, always by compare-and-set.
+
+    `earlier` tells the story of the attempts before this one. Unknown fields are ignored when it is read: they
+    are additions, and the lease holder is the only one who would write it back.
+    """
+
+    v: int
+    job: str
+    slot: str
+    host: str
+    status: SlotStatus
+    attempt: int
+    lease: str = ""
+    lease_until: float = 0.0
+    claimed: float = 0.0
+    updated: float
+    next_at: float | None = None
+    changed: bool = False
+    result: Raw = NO_RESULT
+    error: str | None = None
+    earlier: tuple[Attempt, ...] = ()
+
+
+class Registration(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An agent as it describes itself; `operations` maps each name it offers to its kind."""
+
+    v: int
+    hostname: str
+    session: str
+    labels: dict[str, str]
+    operations: dict[str, Kind]
+    started: float
+    heartbeat: float
+    max_jobs: int
+    active: int = 0
+    state: Literal["Ready", "Draining"] = "Ready"
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """One line of a job's timeline."""
+
+    at: float
+    event: str
+    host: str = ""
+    message: str = ""
+    error: str = ""
