@@ -1,0 +1,1 @@
+"""Measurements of osapi against its rivals: run one as `python -m benchmarks.<name>`."""

@@ -1,1 +1,102 @@
-"""Dispatch typed jobs to a fleet of agents."""
+"""Dispatch typed jobs to a fleet of agents: KV-first, on Trio, over any broker with buckets and streams."""
+
+# The layout, from what a program touches to what it stands on:
+#
+#   client.py  agent.py  handle.py  operations.py     the public face
+#   roster.py  settings.py  discovery.py              who is there, what is shared, which backend
+#   flow/                                             the path of a job, one step a file:
+#       submit -> notify -> claim -> execute -> respond -> collect, and settle when nobody answered
+#   rules/                                            pure decisions: no I/O, no clock, no randomness
+#   transport.py                                      what is needed of a broker, every guarantee numbered
+#   conformance/                                      the same guarantees as a suite that any backend can run
+#   errors.py                                         everything that is raised on purpose
+
+from __future__ import annotations
+
+from osapi.agent import Agent
+from osapi.client import Client, JobDetail
+from osapi.discovery import connect
+from osapi.errors import (
+    ClosedError,
+    ConflictError,
+    DisconnectedError,
+    HostnameTakenError,
+    IllegalTransitionError,
+    InvalidInputError,
+    InvalidKeyError,
+    InvalidLabelError,
+    InvalidNameError,
+    InvalidPayloadError,
+    InvalidSettingError,
+    InvalidSubjectError,
+    InvalidTargetError,
+    JobFailedError,
+    LimitReachedError,
+    MismatchError,
+    MissingError,
+    NoAgentsError,
+    NotFoundError,
+    OsapiError,
+    PayloadTooLargeError,
+    RecordError,
+    Retry,
+    Skip,
+    TransientError,
+    TransportError,
+    UncertainError,
+    UnknownHostError,
+    UnknownJobError,
+    UnknownOperationError,
+)
+from osapi.handle import JobHandle, Response
+from osapi.operations import Job, Operation, Operations
+from osapi.rules.records import Event, JobStatus, Policy, Registration, SlotStatus
+from osapi.settings import Settings
+
+__all__ = [
+    "Agent",
+    "Client",
+    "ClosedError",
+    "ConflictError",
+    "DisconnectedError",
+    "Event",
+    "HostnameTakenError",
+    "IllegalTransitionError",
+    "InvalidInputError",
+    "InvalidKeyError",
+    "InvalidLabelError",
+    "InvalidNameError",
+    "InvalidPayloadError",
+    "InvalidSettingError",
+    "InvalidSubjectError",
+    "InvalidTargetError",
+    "Job",
+    "JobDetail",
+    "JobFailedError",
+    "JobHandle",
+    "JobStatus",
+    "LimitReachedError",
+    "MismatchError",
+    "MissingError",
+    "NoAgentsError",
+    "NotFoundError",
+    "Operation",
+    "Operations",
+    "OsapiError",
+    "PayloadTooLargeError",
+    "Policy",
+    "RecordError",
+    "Registration",
+    "Response",
+    "Retry",
+    "Settings",
+    "Skip",
+    "SlotStatus",
+    "TransientError",
+    "TransportError",
+    "UncertainError",
+    "UnknownHostError",
+    "UnknownJobError",
+    "UnknownOperationError",
+    "connect",
+]

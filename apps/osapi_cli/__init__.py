@@ -1,1 +1,11 @@
-"""The command line."""
+"""The command line: the program `osapi`."""
+
+# The layout, in the order in which a call passes through it:
+#
+#   main.py        the entry point, which imports next to nothing
+#   program.py     the commands, their flags, what was probably meant
+#   demo.py        a command's work, pure data as its outcome
+#   demo_view.py   the same for people, and for programs
+#   output.py      how a document looks on a terminal and in a pipe
+#   human.py       sizes and durations as people read them
+#   exits.py       how it ends: statuses, errors on one line, signals, a reader that has left

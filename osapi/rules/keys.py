@@ -132,7 +132,8 @@ def parse_response_key(key: str) -> ResponseKey:
         raise InvalidKeyError(key, f"has {len(parts)} token{'s' * (len(parts) > 1)}", "write <origin>.<job id>.<slot>")
     origin, job_id, token = parts
     slot = token if token == ANY_SLOT else decode_token(token)
-    _slot_token(slot)
+    if _slot_token(slot) != token:
+        raise InvalidKeyError(key, "hides `_any` behind an escape", f"write {ANY_SLOT} as it is")
     return ResponseKey(_checked_token(origin), _checked_id(job_id), slot)
 
 

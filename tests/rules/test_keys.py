@@ -120,7 +120,9 @@ def test_other_keys_than_a_jobs_are_refused(key: str) -> None:
         keys.parse_job_key(key)
 
 
-@pytest.mark.parametrize("key", ["", "c1", "c1.1", "c1.1.web.a", "*.1.web", "c1.*.web", "c1.1.>", "c1.1._all", ".1.a"])
+@pytest.mark.parametrize(
+    "key", ["", "c1", "c1.1", "c1.1.web.a", "*.1.web", "c1.*.web", "c1.1.>", "c1.1.=5Fany", "c1.1.=5Fb", ".1.a"]
+)
 def test_other_keys_than_a_responses_are_refused(key: str) -> None:
     with pytest.raises(InvalidKeyError):
         keys.parse_response_key(key)

@@ -36,6 +36,7 @@ def index_of(fleet: dict[str, dict[str, str]]) -> LabelIndex:
 def test_targets(text: str, target: Target, address: str) -> None:
     assert parse_target(text) == target
     assert target.address == address
+    assert str(target) == (address or text)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_a_refused_target_says_what_is_wrong_and_what_is_right(text: Any, proble
     assert len(str(caught.value)) < 400
 
 
-@given(anything | hosts | label_texts)
+@given(anything | hosts | label_texts | st.sampled_from(["_any", "_all"]))
 def test_any_text_is_a_target_or_an_invalid_target(text: str) -> None:
     try:
         target = parse_target(text)

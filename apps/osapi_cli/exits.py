@@ -1,0 +1,192 @@
+"""How the program ends: exit statuses, errors on one line, signals, a reader that has left.
+
+    0    all is well
+    1    a host failed, or does not exist
+    2    the command line is wrong
+    69   the server cannot be reached
+    130  interrupted (SIGINT)
+    141  nobody reads the output any more (SIGPIPE)
+    143  terminated (SIGTERM)
+
+Signals have two answers. While a command runs under Trio, `run` cancels it, so that it cleans up; a second signal
+does not wait for that. At every other time there is nothing to clean up, and the process ends on the spot: an
+exception instead, such as Python's KeyboardInterrupt, may come up in an import, a destructor or the interpreter's own
+end, where it is swallowed or printed as a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from types import FrameType
+
+    import click
+
+T = TypeVar("T")
+
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+UNREACHABLE: Final = 69
+BROKEN_PIPE: Final = 128 + 13
+
+_TOLD: Final = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+
+
+class SignalledError(Exception):
+    """A signal ended the command, and it has cleaned up."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(_TOLD[signal.Signals(number)])
+        self.status = 128 + number
+
+
+# --- Signals -----------------------------------------------------------------------------------------------
+
+
+def end_on_signals() -> None:
+    """Let SIGINT and SIGTERM end the process at once with one line.
+
+    One that is ignored stays ignored: a shell script starts so what it puts in the background.
+    """
+    for number in _TOLD:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end)
+
+
+def run(command: Callable[[], Awaitable[T]]) -> T:
+    """Run the asynchronous part of a command under Trio; the signals of `end_on_signals` cancel it.
+
+    Raises:
+        SignalledError: after it has cleaned up; and whatever the command raises.
+
+    """
+    import trio  # noqa: PLC0415 - a tenth of a second that `--help` need not wait for
+
+    return trio.run(_until_signalled, command)
+
+
+async def _until_signalled(command: Callable[[], Awaitable[T]]) -> T:
+    import trio  # noqa: PLC0415
+
+    from osapi.nursery import background  # noqa: PLC0415
+
+    ours = [number for number in _TOLD if signal.getsignal(number) is _end]
+    if not ours:
+        return await command()
+    caught: list[int] = []
+    with trio.open_signal_receiver(*ours) as signals:
+        async with background() as nursery:
+
+            async def watch() -> None:
+                async for number in signals:
+                    caught.append(number)
+                    end_on_signals()  # whoever asks twice is not kept waiting
+                    nursery.cancel_scope.cancel()
+
+            nursery.start_soon(watch)
+            return await command()
+    raise SignalledError(caught[0])
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    # Below Python's buffers: the signal may have come in the middle of a write to them.
+    with suppress(OSError):
+        os.write(2, f"osapi: {_TOLD[signal.Signals(number)]}\n".encode())
+    os._exit(128 + number)
+
+
+# --- Errors ------------------------------------------------------------------------------------------------
+
+
+def report(error: Exception, *, debug: bool) -> int:
+    """Tell an error on one line of stderr, each if a nursery collected several, and return the exit status."""
+    if debug:
+        import traceback  # noqa: PLC0415
+
+        _tell(*traceback.format_exception(error))
+    statuses = [OK]
+    for leaf in _leaves(error):
+        message, status = _verdict(leaf)
+        statuses.append(status)
+        if message:
+            # Whatever is quoted in it, it stays one line, and plays no tricks on the terminal.
+            _tell(f"osapi: {printable(' '.join(message.split()))}\n")
+    _settle_stdout()
+    return max(statuses)
+
+
+def printable(text: str) -> str:
+    """Return the text with what a terminal would act upon written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _verdict(error: BaseException) -> tuple[str, int]:
+    import click  # noqa: PLC0415 - signals are answered before it is there
+
+    if isinstance(error, SignalledError):
+        return str(error), error.status
+    if isinstance(error, BrokenPipeError):
+        return "", BROKEN_PIPE
+    if isinstance(error, click.UsageError):
+        return _usage(error), USAGE
+    if isinstance(error, click.ClickException):
+        return error.format_message(), error.exit_code
+    return _verdict_on_work(error)
+
+
+def _verdict_on_work(error: BaseException) -> tuple[str, int]:
+    import osapi  # noqa: PLC0415 - a quarter of a second that a mistyped flag need not wait for
+
+    if isinstance(error, osapi.InvalidInputError):
+        return str(error), USAGE
+    if isinstance(error, osapi.DisconnectedError | osapi.UncertainError):
+        return str(error), UNREACHABLE
+    if isinstance(error, OSError):
+        what = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+        return what or str(error), FAILED
+    if isinstance(error, osapi.OsapiError):
+        return str(error), FAILED
+    return f"this is a bug in osapi, `osapi --debug` tells where: {type(error).__name__}: {error}", FAILED
+
+
+def _usage(error: click.UsageError) -> str:
+    message = error.format_message()
+    message = message[:1].lower() + message[1:].rstrip(".")
+    if message.endswith("?"):
+        return message
+    command = error.ctx.command_path if error.ctx else "osapi"
+    return f"{message}; see `{command} --help`"
+
+
+def _tell(*lines: str) -> None:
+    # Without a stderr there is nobody to tell, and the status says it all the same.
+    with suppress(OSError, AttributeError):
+        sys.stderr.write("".join(lines))
+        sys.stderr.flush()
+
+
+def _settle_stdout() -> None:
+    # What stdout has refused stays in its buffer. The interpreter would offer it once more at its end, and complain.
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

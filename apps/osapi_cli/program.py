@@ -1,0 +1,133 @@
+"""The program's commands and flags. What a command needs is imported when it runs: `osapi --help` shall not wait."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from osapi_cli import exits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DEBUG = "Show tracebacks and the log on stderr."
+_JSON = "Print JSON, for programs."
+
+AnyCommand = TypeVar("AnyCommand", bound="Callable[..., object]")
+
+
+@dataclass
+class Flags:
+    """The flags that every command knows."""
+
+    json: bool = False
+    debug: bool = False
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the program with these arguments, those of the process by default, and return its exit status.
+
+    Errors become one line on stderr and a status, see `exits`; so does a stdout that does not take the output.
+    """
+    flags = Flags()
+    try:
+        status = _invoke(sys.argv[1:] if arguments is None else arguments, flags)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, a program ends with a status
+        return exits.report(error, debug=flags.debug)
+    return status
+
+
+def _invoke(arguments: list[str], flags: Flags) -> int:
+    # Not `program.main`: where the reader of the output has left, it ends the process by itself, and with status 1.
+    try:
+        with program.make_context("osapi", arguments, obj=flags) as ctx:
+            status: int = program.invoke(ctx)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    return status
+
+
+class Program(click.Group):
+    """A group that says what was probably meant by a mistyped command."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first argument names."""
+        name = args[0]
+        if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
+            raise click.UsageError(f"there is no command {name!r}{self._hint(name)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def _hint(self, name: str) -> str:
+        from difflib import get_close_matches  # noqa: PLC0415 - only for those who mistype
+
+        near = get_close_matches(name, self.commands)
+        return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def _set(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click calls it so
+    if value and param.name:
+        setattr(ctx.ensure_object(Flags), param.name, True)
+
+
+def global_flags(command: AnyCommand) -> AnyCommand:
+    """Give a command the flags of every command; they mean the same before and after its name."""
+    for option in (
+        click.option("-d", "--debug", is_flag=True, expose_value=False, callback=_set, help=_DEBUG),
+        click.option("-j", "--json", is_flag=True, expose_value=False, callback=_set, help=_JSON),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(
+    cls=Program,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Data goes to stdout, everything else to stderr. Exit status: 0; 1 when a host failed; 2 usage.",
+)
+@click.version_option(package_name="osapi", message="%(prog)s %(version)s")
+@global_flags
+@click.pass_context
+def program(ctx: click.Context) -> int:
+    """Dispatch typed jobs to a fleet of agents."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        return exits.USAGE
+    return exits.OK
+
+
+@program.command()
+@click.option(
+    "-T",
+    "--target",
+    "targets",
+    multiple=True,
+    help="Ask this target for its status instead: _any, _all, a hostname or key:value. May be repeated.",
+)
+@global_flags
+@click.pass_obj
+def demo(flags: Flags, targets: tuple[str, ...]) -> int:
+    """Show jobs going to agents and coming back, all in this process.
+
+    Three agents, web-01, web-02 and db-01, offer operations on this very host; a client asks some or all of them.
+    The broker between them is in memory: nothing is installed, nothing listens, nothing stays behind.
+    """
+    from functools import partial  # noqa: PLC0415
+
+    from osapi_cli import demo_view, output  # noqa: PLC0415
+    from osapi_cli.demo import play, script  # noqa: PLC0415
+
+    output.log_to_stderr(debug=flags.debug)
+    played = exits.run(partial(play, script(targets)))
+    if flags.json:
+        output.show_json(demo_view.for_programs(played))
+    else:
+        output.show(demo_view.for_people(played))
+    return exits.FAILED if played.failed else exits.OK

@@ -1,0 +1,110 @@
+"""Collecting: one watch for all the jobs of a client, and an end for those whose time is over."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from typing import TYPE_CHECKING
+
+import trio
+
+from osapi.errors import ClosedError, RecordError, TransportError, UnknownJobError
+from osapi.flow.persist import insist
+from osapi.flow.settle import settle
+from osapi.rules.codec import RECORD
+from osapi.rules.keys import job_key
+
+if TYPE_CHECKING:
+    from osapi.flow.store import Store
+    from osapi.handle import JobHandle
+    from osapi.roster import Roster
+    from osapi.transport import Entry, Watch
+
+_log = logging.getLogger("osapi.client")
+
+# An agent records the end of what it runs itself; only after this long does a client do it.
+_GRACE_SECONDS = 1.0
+
+
+class Collector:
+    """The open jobs of one client."""
+
+    def __init__(self, store: Store, roster: Roster) -> None:
+        self._store = store
+        self._roster = roster
+        self._handles: dict[str, JobHandle] = {}
+        self._due: list[tuple[float, str]] = []
+        self._armed = trio.Event()
+
+    def track(self, handle: JobHandle) -> None:
+        """Begin to collect for a job; before it is submitted, so that no answer is missed."""
+        self._handles[handle.id] = handle
+        self._look_again(handle.id, handle.definition.finish_by - self._store.now() + _GRACE_SECONDS)
+
+    def forget(self, job_id: str, error: UnknownJobError | None = None) -> None:
+        """Stop collecting for a job, and tell whoever waits for it why."""
+        handle = self._handles.pop(job_id, None)
+        if handle is not None and error is not None:
+            handle.end(error)
+
+    def close(self) -> None:
+        """End every wait: the client's block is over."""
+        for handle in self._handles.values():
+            handle.end(ClosedError(f"job {handle.id}: the client was closed before all answers had come"))
+        self._handles.clear()
+
+    async def follow(self, watch: Watch) -> None:
+        """Hand each record to its job, for as long as the task runs."""
+        while True:
+            for entry in await watch.receive():
+                self._apply(entry)
+
+    def _apply(self, entry: Entry) -> None:
+        handle = self._handles.get(entry.key.split(".")[1])
+        if handle is None or entry.change != "put":
+            return
+        try:
+            handle.take(RECORD.decode(entry.value), entry.revision)
+        except RecordError:
+            _log.exception("an answer to job %s cannot be read", handle.id)
+            return
+        if handle.done:
+            del self._handles[handle.id]
+
+    async def settle_due(self) -> None:
+        """Settle the jobs whose time is over, for as long as the task runs."""
+        while True:
+            while not self._due:
+                await self._armed.wait()
+                self._armed = trio.Event()
+            with trio.move_on_at(self._due[0][0]):
+                await self._armed.wait()
+                self._armed = trio.Event()
+            while self._due and self._due[0][0] <= trio.current_time():
+                _, job_id = heapq.heappop(self._due)
+                if job_id in self._handles:
+                    await self._settle(self._handles[job_id])
+
+    async def _settle(self, handle: JobHandle) -> None:
+        try:
+            if await insist(lambda: self._store.jobs.get(job_key(handle.id)), self._store.settings.persist) is None:
+                self.forget(handle.id, UnknownJobError(f"job {handle.id} was deleted, or has outlived its lifetime"))
+                return
+            wait = await settle(self._store, handle.definition, self._roster.agents)
+        except RecordError:
+            _log.exception("job %s cannot be settled", handle.id)
+            return
+        except TransportError as error:
+            _log.warning("job %s cannot be settled yet: %s", handle.id, error)
+            wait = _GRACE_SECONDS
+        if wait is not None:
+            self._look_again(handle.id, wait + _GRACE_SECONDS)
+
+    def _look_again(self, job_id: str, seconds: float) -> None:
+        # Most jobs end long before they are due: what has ended is dropped from the front as new ones come.
+        while self._due and self._due[0][1] not in self._handles:
+            heapq.heappop(self._due)
+        due = (trio.current_time() + seconds, job_id)
+        heapq.heappush(self._due, due)
+        if self._due[0] is due:
+            self._armed.set()

@@ -1,0 +1,72 @@
+"""Settling: give a terminal record to the slots of a job whose time is over and that nobody will fill."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from osapi.errors import ConflictError
+from osapi.flow.persist import insist, write
+from osapi.rules import gather, lifecycle
+from osapi.rules.codec import RECORD
+from osapi.rules.keys import response_key
+from osapi.rules.records import ANY_SLOT, SlotStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from osapi.flow.store import Store
+    from osapi.rules.records import Definition, Record
+    from osapi.transport import Entry
+
+
+async def settle(store: Store, definition: Definition, reachable: Container[str]) -> float | None:
+    """Expire what is still open of a job after its `finish_by`, and say when to look again.
+
+    Any process may do this at any time: records are written by compare-and-set, so one of them wins, and an
+    agent that still holds its lease keeps it. Returns the seconds until the last live lease ends, None when
+    every slot has its terminal record. Cancelled, it has settled some slots and not others.
+
+    Raises:
+        RecordError, DisconnectedError, UncertainError
+
+    """
+    slots = gather.slots(definition)
+    keys = [response_key(definition.origin, definition.id, slot) for slot in slots]
+    entries = await insist(partial(store.responses.get_many, keys), store.settings.persist)
+    wait: float | None = None
+    for slot, key, entry in zip(slots, keys, entries, strict=True):
+        left = await _settle_slot(store, definition, slot, key, entry, reachable)
+        if left is not None:
+            wait = left if wait is None else max(wait, left)
+    return wait
+
+
+async def _settle_slot(
+    store: Store, definition: Definition, slot: str, key: str, entry: Entry | None, reachable: Container[str]
+) -> float | None:
+    now = store.now()
+    before = None if entry is None else RECORD.decode(entry.value)
+    if before is not None and before.status in lifecycle.TERMINAL:
+        return None
+    if before is not None and before.status is SlotStatus.RUNNING and before.lease_until > now:
+        return before.lease_until - now
+    record = _settled(definition, slot, before, reachable, now)
+    try:
+        await write(
+            store.responses,
+            key,
+            RECORD.encode(record),
+            0 if entry is None else entry.revision,
+            ttl=store.ttl(definition),
+            patience=store.settings.persist,
+        )
+    except ConflictError:
+        return 0.0
+    return None
+
+
+def _settled(definition: Definition, slot: str, before: Record | None, reachable: Container[str], now: float) -> Record:
+    if before is None:
+        return lifecycle.settle(definition, slot, reachable=slot == ANY_SLOT or slot in reachable, now=now)
+    return lifecycle.expire(before, "its time was over, and nobody was running it any more", now=now)

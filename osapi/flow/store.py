@@ -1,0 +1,55 @@
+"""The places on the broker that jobs pass through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from math import ceil
+from typing import TYPE_CHECKING
+
+from osapi.flow.persist import insist
+from osapi.settings import job_bucket, registry_bucket, response_bucket, stream_config
+
+if TYPE_CHECKING:
+    from osapi.rules.records import Definition
+    from osapi.settings import Settings
+    from osapi.transport import KeyValue, Stream, Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A transport with the buckets and the stream of osapi open on it."""
+
+    transport: Transport
+    settings: Settings
+    jobs: KeyValue
+    responses: KeyValue
+    registry: KeyValue
+    stream: Stream
+
+    def now(self) -> float:
+        """Return the broker's time in Unix seconds."""
+        return self.transport.now()
+
+    def ttl(self, definition: Definition) -> int:
+        """Return how long anything written about a job now may live, in whole seconds."""
+        return max(1, ceil(definition.expires - self.transport.now()))
+
+
+async def open_store(transport: Transport, settings: Settings) -> Store:
+    """Open the buckets and the stream, creating those that are missing.
+
+    Raises:
+        MismatchError: one of them exists with other settings.
+        DisconnectedError, UncertainError: the broker stayed away for longer than `settings.persist`.
+
+    """
+    patience = settings.persist
+    return Store(
+        transport=transport,
+        settings=settings,
+        jobs=await insist(partial(transport.bucket, job_bucket(settings)), patience),
+        responses=await insist(partial(transport.bucket, response_bucket(settings)), patience),
+        registry=await insist(partial(transport.bucket, registry_bucket(settings)), patience),
+        stream=await insist(partial(transport.stream, stream_config(settings)), patience),
+    )

@@ -1,0 +1,160 @@
+"""What a caller holds of a job: its status now, its events as they come, its answers in the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import trio
+
+from osapi.errors import JobFailedError, OsapiError
+from osapi.rules import gather
+from osapi.rules.lifecycle import TERMINAL
+from osapi.rules.records import ANY_SLOT, SlotStatus
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from osapi.operations import Operation
+    from osapi.rules.records import Definition, Event, JobStatus, Record
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of one host; `data` is None unless it completed, `seconds` the time of the last attempt."""
+
+    host: str
+    status: SlotStatus
+    data: Any = None
+    error: str = ""
+    changed: bool = False
+    attempts: int = 0
+    seconds: float = 0.0
+
+    def unwrap(self) -> Any:
+        """Return the data.
+
+        Raises:
+            JobFailedError: the host did not complete the job.
+
+        """
+        if self.status is not SlotStatus.COMPLETED:
+            raise JobFailedError(f"{self.host or 'the job'}: {self.status}: {self.error}")
+        return self.data
+
+
+class JobHandle:
+    """A job that this client submitted. It stays current for as long as the client's block is open."""
+
+    def __init__(self, definition: Definition, operation: Operation | None) -> None:
+        self.definition = definition
+        self.records: dict[str, Record] = {}
+        self._operation = operation
+        self._revisions: dict[str, int] = {}
+        self._open = len(gather.slots(definition))
+        self._ended: OsapiError | None = None
+        self._done: trio.Event | None = None
+        self._changed: trio.Event | None = None
+
+    @property
+    def id(self) -> str:
+        """Return the job's id."""
+        return self.definition.id
+
+    @property
+    def expected(self) -> tuple[str, ...] | None:
+        """Return the hosts that the job was frozen for, None for one of N."""
+        return self.definition.expected
+
+    @property
+    def done(self) -> bool:
+        """Tell whether every slot has ended, or the job is gone."""
+        return not self._open or self._ended is not None
+
+    def status(self) -> JobStatus:
+        """Return the job's status as far as this client has heard."""
+        return gather.job_status(self.definition, self.records)
+
+    def timeline(self) -> list[Event]:
+        """Return what is known to have happened, oldest first."""
+        return gather.timeline(self.definition, self.records.values())
+
+    async def result(self) -> dict[str, Response]:
+        """Wait until every host has answered or is given up, and return the answers by host.
+
+        Hosts that failed, were skipped or stayed silent are among them: look at their `status`, or `unwrap`.
+        A job for one of N has one answer, under the host that gave it (`_any` if none did). The wait ends at
+        the job's `finish_by` at the latest, or a little after. Cancelled, the job goes on.
+
+        Raises:
+            UnknownJobError: the job was deleted meanwhile.
+            ClosedError: the client's block ended first.
+
+        """
+        if not self.done:
+            self._done = self._done or trio.Event()
+            await self._done.wait()
+        else:
+            await trio.lowlevel.checkpoint()
+        if self._open and self._ended is not None:
+            raise self._ended
+        answers = [self._response(record) for record in self.records.values()]
+        return {answer.host or ANY_SLOT: answer for answer in sorted(answers, key=lambda answer: answer.host)}
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Follow the job: all that has happened so far, then what happens, until every slot has ended.
+
+        Raises:
+            UnknownJobError, ClosedError: as `result`.
+
+        """
+        told: set[Event] = set()
+        while True:
+            for event in self.timeline():
+                if event not in told:
+                    told.add(event)
+                    yield event
+            if self.done:
+                break
+            self._changed = self._changed or trio.Event()
+            await self._changed.wait()
+        if self._open and self._ended is not None:
+            raise self._ended
+
+    def take(self, record: Record, revision: int) -> None:
+        """Take in a record of one slot; one that is not newer than what is known changes nothing."""
+        known = self._revisions.get(record.slot, 0)
+        if revision <= known:
+            return
+        before = self.records.get(record.slot)
+        self._revisions[record.slot] = revision
+        self.records[record.slot] = record
+        if record.status in TERMINAL and (before is None or before.status not in TERMINAL):
+            self._open -= 1
+        self._tell()
+
+    def end(self, error: OsapiError) -> None:
+        """End the wait of everybody with an error, unless all answers are there."""
+        if not self.done:
+            self._ended = error
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+        if self._done is not None and self.done:
+            self._done.set()
+
+    def _response(self, record: Record) -> Response:
+        return Response(
+            host=record.host,
+            status=record.status,
+            data=self._decoded(record.result) if record.status is SlotStatus.COMPLETED else None,
+            error=record.error or "",
+            changed=record.changed,
+            attempts=record.attempt,
+            seconds=max(0.0, record.updated - record.claimed) if record.attempt else 0.0,
+        )
+
+    def _decoded(self, raw: msgspec.Raw) -> Any:
+        return msgspec.json.decode(raw) if self._operation is None else self._operation.decode_result(raw)

@@ -1,0 +1,118 @@
+"""Running the real program: in pipes, on a terminal, and with signals."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+from signal import SIGINT, SIGTERM
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OSAPI = [sys.executable, "-m", "osapi_cli"]
+SIGNALS = (SIGINT, SIGTERM)
+
+# As a user's environment is: buffered output, and no mind of its own about looks.
+_ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in {"PYTHONUNBUFFERED", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"}
+}
+
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Ended(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+def begin(*command: str, stdout: int = subprocess.PIPE, env: Mapping[str, str] = _ENVIRONMENT) -> subprocess.Popen[str]:
+    """Start a command with its output in pipes, unless its stdout is to be elsewhere."""
+    return subprocess.Popen(  # noqa: S603 - our own program
+        command, text=True, stdout=stdout, stderr=subprocess.PIPE, env=env
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Ended:
+    """Return what has become of a command, and what it had still to say."""
+    with process:
+        try:
+            out, err = process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    return Ended(process.returncode, out, err)
+
+
+def osapi(*arguments: str, **environment: str) -> Ended:
+    """Run the program with its output in pipes."""
+    return finish(begin(*OSAPI, *arguments, env=_ENVIRONMENT | environment))
+
+
+def python(script: str) -> Ended:
+    """Run a program of somebody else's."""
+    return finish(begin(sys.executable, "-c", script))
+
+
+def shell(script: str) -> Ended:
+    """Run a line of sh in which `osapi` is the program."""
+    return finish(begin("/bin/sh", "-c", script.replace("osapi", " ".join(OSAPI))))
+
+
+def on_terminal(*arguments: str, columns: int = 80, **environment: str) -> Ended:
+    """Run the program with its stdout on a terminal of that many columns."""
+    ours, its = pty.openpty()
+    termios.tcsetwinsize(ours, (24, columns))
+    process = begin(*OSAPI, *arguments, stdout=its, env=_ENVIRONMENT | {"TERM": "xterm-256color"} | environment)
+    os.close(its)
+    out = _read_all(ours)
+    os.close(ours)
+    ended = finish(process)
+    return ended._replace(out=out.decode().replace("\r\n", "\n"))
+
+
+def _read_all(terminal: int) -> bytes:
+    read = b""
+    while True:
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:  # the other end is closed, which Linux tells as an input/output error
+            return read
+        if not part:
+            return read
+        read += part
+
+
+def without_style(text: str) -> str:
+    """Return what is seen of a terminal's text, colour and weight aside."""
+    return _STYLE.sub("", text)
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """Start the program and return as soon as it answers to signals."""
+    process = begin(*OSAPI, *arguments)
+    wait_for_handler(process.pid)
+    return process
+
+
+def wait_for_handler(pid: int) -> None:
+    """Wait until a process catches SIGTERM: before, it is Python that starts and not yet the program."""
+    status = Path(f"/proc/{pid}/status")
+    while not _caught(status.read_text(encoding="ascii")) >> (SIGTERM - 1) & 1:
+        time.sleep(0.001)
+
+
+def _caught(status: str) -> int:
+    found = re.search(r"^SigCgt:\s*([0-9a-f]+)$|^State:\s*Z", status, re.MULTILINE)
+    assert found is not None
+    assert found[1], "the program has ended before it answered to signals"
+    return int(found[1], 16)

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from osapi_cli.output import Code, Heading, Paragraph, Table, for_pipe, for_terminal
+from tests.cli.program import without_style
+
+if TYPE_CHECKING:
+    import pytest
+
+    from osapi_cli.output import Document
+
+TABLE = Table(
+    columns=("TARGET", "HOST", "MS"),
+    right=frozenset({"MS"}),
+    grouped=1,
+    rows=[("_all", "web-01", "1.5"), ("_all", "web-02", "10.5"), ("db-01", "db-01", "0.1")],
+)
+
+words = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=12)
+
+
+def test_a_document_in_a_pipe() -> None:
+    document: Document = [
+        Heading("Jobs"),
+        Paragraph("What was asked."),
+        TABLE,
+        Heading("Code"),
+        Code("if x:\n\n    y()"),
+    ]
+
+    assert for_pipe(document) == (
+        "Jobs\n"
+        "What was asked.\n"
+        "  TARGET  HOST      MS\n"
+        "  _all    web-01   1.5\n"
+        "  _all    web-02  10.5\n"
+        "  db-01   db-01    0.1\n"
+        "\n"
+        "Code\n"
+        "  if x:\n"
+        "\n"
+        "      y()\n"
+    )
+
+
+def test_a_list_of_names_in_a_pipe() -> None:
+    assert for_pipe([Table(rows=[("Host", "vm"), ("System", "Debian 12")])]) == "  Host    vm\n  System  Debian 12\n"
+
+
+def test_tables_without_rows() -> None:
+    assert for_pipe([Table(columns=("A", "B"), rows=[])]) == "  A  B\n"
+    assert without_style(for_terminal([Table(columns=("A", "B"), rows=[])], 80)).split() == ["A", "B", "─────"]
+
+
+def test_on_a_terminal_repeated_cells_are_empty() -> None:
+    shown = [line.split() for line in without_style(for_terminal([TABLE], 80)).splitlines()]
+
+    assert shown[2:] == [["_all", "web-01", "1.5"], ["web-02", "10.5"], ["db-01", "db-01", "0.1"]]
+
+
+def test_states_are_coloured_by_what_they_say() -> None:
+    shown = for_terminal([Table(columns=("STATUS",), rows=[("completed",), ("failed",), ("whatever",)])], 80)
+
+    assert "\x1b[32mcompleted" in shown
+    assert "\x1b[1;31mfailed" in shown
+    assert "m whatever" not in shown
+
+
+def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", for_terminal([TABLE], 80))
+
+
+def test_nothing_in_a_cell_acts_upon_the_terminal() -> None:
+    document = [Table(columns=("A",), rows=[("\x1b[2J[red]\n\r\x07",)])]
+
+    assert for_pipe(document).splitlines()[1] == r"  \x1b[2J[red]\n\r\x07"
+    assert r"\x1b[2J[red]\n\r\x07" in for_terminal(document, 80)
+
+
+@given(st.lists(st.tuples(words, words, words), min_size=1))
+def test_every_row_in_a_pipe_is_complete_and_aligned(rows: list[tuple[str, str, str]]) -> None:
+    head, *lines = for_pipe([Table(columns=("A", "B", "C"), rows=rows, grouped=2)]).splitlines()
+
+    assert [tuple(line.split()) for line in lines] == rows
+    start = head.index("B")
+    assert all(
+        line[start - 2 : start] == "  " and line[start] == row[1][0] for line, row in zip(lines, rows, strict=True)
+    )
+
+
+@given(st.lists(st.tuples(words, words), min_size=1), st.integers(20, 120))
+def test_nothing_exceeds_the_terminal(rows: list[tuple[str, str]], width: int) -> None:
+    shown = without_style(for_terminal([Table(columns=("ONE", "TWO"), rows=rows)], width))
+
+    assert max(map(len, shown.splitlines())) <= width

@@ -1,0 +1,323 @@
+"""A bucket without a clock, a task or a wire: every method is told the time and returns at once.
+
+What it keeps to is K1-K6 of `osapi.transport`, as JetStream was seen to do it. Revisions are those of the whole
+bucket; a marker is a revision like any other; whoever asks at a moment sees what is true at that moment, whether or
+not a timer has run: each method first removes what is due.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from osapi.errors import ConflictError, InvalidSettingError, LimitReachedError, PayloadTooLargeError
+from osapi.transport import BucketInfo, Entry
+from osapi_memory.agenda import Agenda, ignore
+from osapi_memory.subject_index import SubjectIndex, tester
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from osapi.transport import BucketConfig
+
+# What JetStream adds to a stored message (filestore.go, memstore.go), and to a key: its subject is $KV.<bucket>.<key>.
+_OVERHEAD = {"file": 30, "memory": 16}
+_PREFIX = len("$KV..")
+
+
+class WatchCore:
+    """Who is told of which keys' changes: `sink` is called with each entry as it is stored, `ended` at the end."""
+
+    __slots__ = ("ended", "patterns", "sink")
+
+    def __init__(self, patterns: Sequence[str], sink: Callable[[Entry], None], ended: Callable[[], None]) -> None:
+        self.patterns = tuple(patterns) or (">",)
+        self.sink = sink
+        self.ended = ended
+
+
+class BucketCore:
+    """The keys of one bucket with their revisions, the watches on them, and when what expires."""
+
+    __slots__ = (
+        "_agenda",
+        "_alarm",
+        "_bytes",
+        "_earliest",
+        "_interest",
+        "_keys",
+        "_least_ttl",
+        "_overhead",
+        "_revision",
+        "_values",
+        "_watches",
+        "config",
+        "deleted",
+    )
+
+    def __init__(self, config: BucketConfig) -> None:
+        self.config = config
+        self.deleted = False
+        self._keys: dict[str, list[Entry]] = {}  # oldest revision first; a key without any is not in it
+        self._alarm = ignore
+        self._earliest = inf
+        self._agenda: Agenda[tuple[str, int]] = Agenda(self._ring)
+        self._watches: dict[WatchCore, None] = {}
+        self._interest: SubjectIndex[WatchCore] = SubjectIndex()
+        self._revision = 0
+        self._values = 0
+        self._bytes = 0
+        self._overhead = _OVERHEAD[config.storage] + _PREFIX + len(config.name)
+        # A value that died before its predecessor's marker would leave watchers without one, so JetStream raises it.
+        self._least_ttl = int(config.marker_ttl) if config.history > 1 else 0
+
+    # --- Reading -------------------------------------------------------------------------------------------
+
+    @property
+    def revision(self) -> int:
+        """Return the newest revision."""
+        return self._revision
+
+    def knows(self, key: str) -> bool:
+        """Tell whether a key has ever been accepted and still has a revision: then it is well formed."""
+        return key in self._keys
+
+    def get(self, key: str, now: float) -> Entry | None:
+        """Return the newest entry of a key if it is a value."""
+        if self._earliest <= now:
+            self.advance(now)
+        revisions = self._keys.get(key)
+        if revisions is None:
+            return None
+        newest = revisions[-1]
+        return newest if newest.change == "put" else None
+
+    def history(self, key: str, now: float) -> list[Entry]:
+        """Return the kept revisions of a key, oldest first, markers included."""
+        self.advance(now)
+        return list(self._keys.get(key, ()))
+
+    def keys(self, pattern: str, now: float) -> list[str]:
+        """Return the keys that have a value and match."""
+        self.advance(now)
+        return [revisions[-1].key for revisions in self._matching((pattern,)) if revisions[-1].change == "put"]
+
+    def newest(self, patterns: Sequence[str], now: float) -> list[Entry]:
+        """Return the newest entry of each key that matches one of the patterns, in order of revision."""
+        self.advance(now)
+        return sorted((revisions[-1] for revisions in self._matching(patterns)), key=_by_revision)
+
+    def since(self, patterns: Sequence[str], revision: int, now: float) -> list[Entry]:
+        """Return every kept entry that matches and is newer than a revision, in order of revision."""
+        self.advance(now)
+        found = (entry for kept in self._matching(patterns) for entry in kept if entry.revision > revision)
+        return sorted(found, key=_by_revision)
+
+    def info(self, now: float) -> BucketInfo:
+        """Return the figures; as in JetStream a key that has only a marker counts."""
+        self.advance(now)
+        return BucketInfo(
+            config=self.config,
+            keys=len(self._keys),
+            values=self._values,
+            bytes=self._bytes,
+            revision=self._revision,
+        )
+
+    # --- Writing -------------------------------------------------------------------------------------------
+
+    def put(self, key: str, value: bytes, now: float, ttl: int | None = None) -> int:
+        """Store a value and return its revision.
+
+        Raises:
+            InvalidSettingError (ttl), PayloadTooLargeError, LimitReachedError
+
+        """
+        if self._earliest <= now:
+            self.advance(now)
+        expires = self._expires(now, ttl)
+        revisions = self._keys.get(key)
+        self._check_room(key, value, revisions)
+        return self._store(revisions, Entry(key, value, self._revision + 1, now), expires)
+
+    def create(self, key: str, value: bytes, now: float, ttl: int | None = None) -> int:
+        """Store a value where there is none: nothing, or a marker.
+
+        Raises:
+            ConflictError; and all that `put` raises.
+
+        """
+        if self._earliest <= now:
+            self.advance(now)
+        revisions = self._keys.get(key)
+        if revisions is not None and revisions[-1].change == "put":
+            raise ConflictError(key, 0, revisions[-1].revision)
+        return self.put(key, value, now, ttl)
+
+    def update(self, key: str, value: bytes, revision: int, now: float, ttl: int | None = None) -> int:
+        """Store a value if `revision` is the newest of the key, markers counting; 0 where there is none.
+
+        Raises:
+            ConflictError; and all that `put` raises.
+
+        """
+        self._expect(key, revision, now)
+        return self.put(key, value, now, ttl)
+
+    def delete(self, key: str, now: float, revision: int | None = None) -> int:
+        """Add a delete marker and return its revision.
+
+        Raises:
+            ConflictError
+
+        """
+        self._expect(key, revision, now)
+        marker = Entry(key, b"", self._revision + 1, now, "delete")
+        return self._store(self._keys.get(key), marker, self._expires(now, None))
+
+    def purge(self, key: str, now: float, revision: int | None = None, ttl: int | None = None) -> int:
+        """Put one marker in the place of all revisions and return its revision.
+
+        Raises:
+            ConflictError, InvalidSettingError (ttl)
+
+        """
+        self._expect(key, revision, now)
+        expires = self._expires(now, ttl)
+        for entry in self._keys.pop(key, ()):
+            self._forget(entry)
+        return self._store(None, Entry(key, b"", self._revision + 1, now, "purge"), expires)
+
+    # --- Watching and time ---------------------------------------------------------------------------------
+
+    def watch(self, watch: WatchCore) -> None:
+        """Tell a watch of every change from now on."""
+        self._watches[watch] = None
+        for pattern in watch.patterns:
+            self._interest.add(pattern, watch)
+
+    def unwatch(self, watch: WatchCore) -> None:
+        """Stop telling it."""
+        self._watches.pop(watch, None)
+        for pattern in watch.patterns:
+            self._interest.remove(pattern, watch)
+
+    def end(self) -> None:
+        """End all watches: the bucket was deleted."""
+        self.deleted = True
+        for watch in list(self._watches):
+            watch.ended()
+
+    def set_alarm(self, alarm: Callable[[float], None]) -> None:
+        """Tell `alarm` from now on of each moment that became the earliest one."""
+        self._alarm = alarm
+
+    def next_due(self) -> float:
+        """Return when `advance` should be called next, infinity for never."""
+        return self._agenda.next_due()
+
+    def advance(self, now: float) -> None:
+        """Remove the revisions whose time has come, each at its own moment, with their markers where configured."""
+        while due := self._agenda.pop(now):
+            when, (key, revision) = due
+            revisions = self._keys[key]
+            at = next(i for i, entry in enumerate(revisions) if entry.revision == revision)
+            expired = revisions.pop(at)
+            self._values -= 1
+            self._bytes -= self._size(key, expired.value)
+            if not revisions:
+                del self._keys[key]
+                self._mark_expiry(expired, when)
+        self._earliest = self._agenda.next_due()
+
+    def _ring(self, when: float) -> None:
+        self._earliest = min(self._earliest, when)
+        self._alarm(when)
+
+    def _mark_expiry(self, expired: Entry, when: float) -> None:
+        if self.config.marker_ttl and expired.change == "put":
+            marker = Entry(expired.key, b"", self._revision + 1, when, "expire")
+            self._store(None, marker, self._expires(when, int(self.config.marker_ttl)))
+
+    # --- Steps ---------------------------------------------------------------------------------------------
+
+    def _matching(self, patterns: Iterable[str]) -> list[list[Entry]]:
+        """Return the revisions of each key that matches one of several patterns, which do not overlap."""
+        found: list[list[Entry]] = []
+        wild: list[str] = []
+        for pattern in patterns:
+            if "*" in pattern or ">" in pattern:
+                wild.append(pattern)
+            elif pattern in self._keys:
+                found.append(self._keys[pattern])
+        if ">" in wild:
+            found.extend(self._keys.values())
+        elif wild:
+            test = tester(*wild)
+            found.extend(revisions for key, revisions in self._keys.items() if test(key))
+        return found
+
+    def _expect(self, key: str, revision: int | None, now: float) -> None:
+        if self._earliest <= now:
+            self.advance(now)
+        if revision is not None:
+            revisions = self._keys.get(key)
+            actual = revisions[-1].revision if revisions else 0
+            if actual != revision:
+                raise ConflictError(key, revision, actual)
+
+    def _expires(self, now: float, ttl: int | None) -> float:
+        age = self.config.ttl
+        if ttl is None:
+            return now + age if age else inf
+        seconds = max(checked_ttl(ttl), self._least_ttl)
+        return now + (min(seconds, age) if age else seconds)
+
+    def _check_room(self, key: str, value: bytes, revisions: list[Entry] | None) -> None:
+        config = self.config
+        if 0 <= config.max_value_size < len(value):
+            raise PayloadTooLargeError(f"value of {key}", len(value), config.max_value_size)
+        if config.max_bytes < 0 or self._bytes + self._size(key, value) <= config.max_bytes:
+            return
+        # JetStream discards new messages, but lets one replace the oldest of its key if that is at least as large.
+        replaces = revisions is not None and len(revisions) >= config.history
+        if not replaces or not revisions or len(revisions[0].value) < len(value):
+            raise LimitReachedError(f"bucket {config.name} is full: max_bytes is {config.max_bytes}")
+
+    def _store(self, revisions: list[Entry] | None, entry: Entry, expires: float) -> int:
+        key = entry.key
+        if revisions is None:
+            self._keys[key] = [entry]
+        else:
+            if len(revisions) >= self.config.history:
+                self._forget(revisions.pop(0))
+            revisions.append(entry)
+        self._revision = entry.revision
+        self._values += 1
+        self._bytes += self._overhead + len(key) + len(entry.value)
+        if expires != inf:
+            self._agenda.set((key, entry.revision), expires)
+        if self._watches:
+            for watch in self._interest.match(key):
+                watch.sink(entry)
+        return entry.revision
+
+    def _forget(self, entry: Entry) -> None:
+        self._values -= 1
+        self._bytes -= self._size(entry.key, entry.value)
+        if self._agenda:
+            self._agenda.cancel((entry.key, entry.revision))
+
+    def _size(self, key: str, value: bytes) -> int:
+        return self._overhead + len(key) + len(value)
+
+
+def _by_revision(entry: Entry) -> int:
+    return entry.revision
+
+
+def checked_ttl(ttl: int) -> int:
+    """Refuse what JetStream refuses as the lifetime of one message (error 10165)."""
+    if type(ttl) is not int or ttl < 1:
+        raise InvalidSettingError(ttl, "is not a lifetime of a message", "give whole seconds, at least 1, or None")
+    return ttl

@@ -1,0 +1,171 @@
+"""The messages of a stream: sequences, limits, lifetimes, duplicates. No clock, no task, no wire.
+
+S1-S4 of `osapi.transport`. What leaves the log is reported through `removed`, so that consumers let go of it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+from typing import TYPE_CHECKING
+
+from osapi.errors import LimitReachedError, PayloadTooLargeError
+from osapi.transport import Message, Published
+from osapi_memory.agenda import Agenda
+from osapi_memory.by_subject import BySubject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from osapi.transport import StreamConfig
+
+# What JetStream adds to a stored message (filestore.go, memstore.go).
+_OVERHEAD = {"file": 30, "memory": 16}
+
+
+class LogCore:
+    """What one stream keeps; `messages` may be read by whoever shares it, and written only here."""
+
+    __slots__ = (
+        "_agenda",
+        "_ids",
+        "_ids_in_order",
+        "_overhead",
+        "_removed",
+        "_window",
+        "bytes",
+        "config",
+        "first",
+        "last",
+        "messages",
+        "subjects",
+    )
+
+    def __init__(
+        self,
+        config: StreamConfig,
+        alarm: Callable[[float], None],
+        removed: Callable[[Message], None],
+    ) -> None:
+        self.config = config
+        self.messages: dict[int, Message] = {}
+        self.subjects = BySubject()
+        self.first = 1
+        self.last = 0
+        self.bytes = 0
+        self._removed = removed
+        self._agenda: Agenda[int] = Agenda(alarm)
+        self._overhead = _OVERHEAD[config.storage]
+        self._ids: dict[str, int] = {}
+        self._ids_in_order: deque[tuple[float, str]] = deque()
+        # JetStream does not let a message's id outlive the message.
+        self._window = min(config.duplicate_window, config.max_age or inf)
+
+    def append(
+        self,
+        subject: str,
+        payload: bytes,
+        headers: dict[str, str],
+        now: float,
+        expires: float,
+        msg_id: str | None = None,
+    ) -> tuple[Published, Message | None]:
+        """Store a message; return its receipt, and the message if it is new.
+
+        Raises:
+            PayloadTooLargeError, LimitReachedError
+
+        """
+        # A repeated publish resolves an uncertain one, so it must find its id even when the stream is full by now.
+        if msg_id is not None and (known := self._known(msg_id, now)):
+            return Published(known, duplicate=True), None
+        size = self.check_size(subject, payload, headers)
+        self._make_room(subject, size)
+        self.last = sequence = self.last + 1
+        message = Message(subject, payload, sequence, now, headers)
+        self.messages[sequence] = message
+        self.subjects.add(subject, sequence)
+        self.bytes += size
+        if msg_id is not None:
+            self._ids[msg_id] = sequence
+            self._ids_in_order.append((now, msg_id))
+        if expires != inf:
+            self._agenda.set(sequence, expires)
+        return Published(sequence), message
+
+    def remove(self, sequence: int) -> None:
+        """Remove a message that is kept."""
+        message = self.messages.pop(sequence)
+        self.subjects.discard(message.subject, sequence)
+        self.bytes -= self._size(message)
+        if self._agenda:
+            self._agenda.cancel(sequence)
+        # Each sequence is passed once in the life of the stream, so this is O(1) a message.
+        while self.first <= self.last and self.first not in self.messages:
+            self.first += 1
+        self._removed(message)
+
+    def expires(self, now: float, ttl: int | None) -> float:
+        """Return when a message stored now will be removed: its own lifetime, capped by the stream's."""
+        age = self.config.max_age
+        if ttl is None:
+            return now + age if age else inf
+        return now + (min(ttl, age) if age else ttl)
+
+    def next_due(self) -> float:
+        """Return when `advance` should be called next, infinity for never."""
+        return self._agenda.next_due()
+
+    def advance(self, now: float) -> None:
+        """Remove the messages whose time has come."""
+        while due := self._agenda.pop(now):
+            self.remove(due[1])
+
+    def _known(self, msg_id: str, now: float) -> int:
+        in_order = self._ids_in_order
+        while in_order and in_order[0][0] + self._window <= now:
+            del self._ids[in_order.popleft()[1]]
+        return self._ids.get(msg_id, 0)
+
+    def check_size(self, subject: str, payload: bytes, headers: dict[str, str]) -> int:
+        """Return what a message would take, if it can be stored at all.
+
+        Raises:
+            PayloadTooLargeError, LimitReachedError
+
+        """
+        config = self.config
+        size = len(payload) + headers_size(headers)
+        if 0 <= config.max_msg_size < size:
+            raise PayloadTooLargeError(f"message on {subject}", size, config.max_msg_size)
+        size += self._overhead + len(subject)
+        if 0 < config.max_bytes < size:
+            # Dropping everything else would not help, and a receipt for what is not kept would be a lie.
+            raise LimitReachedError(f"stream {config.name}: {size} bytes do not fit, max_bytes is {config.max_bytes}")
+        return size
+
+    def _make_room(self, subject: str, size: int) -> None:
+        config = self.config
+        if config.max_msgs_per_subject > 0 and self.subjects.count(subject) >= config.max_msgs_per_subject:
+            self._drop(self.subjects.of(subject)[0], "max_msgs_per_subject", config.max_msgs_per_subject)
+        if config.max_msgs > 0 and len(self.messages) >= config.max_msgs:
+            self._drop(self.first, "max_msgs", config.max_msgs)
+        if config.max_bytes > 0:
+            while self.bytes + size > config.max_bytes:
+                self._drop(self.first, "max_bytes", config.max_bytes)
+
+    def _drop(self, sequence: int, setting: str, limit: int) -> None:
+        if self.config.discard == "new":
+            raise LimitReachedError(f"stream {self.config.name} is full: {setting} is {limit}")
+        self.remove(sequence)
+
+    def _size(self, message: Message) -> int:
+        size = self._overhead + len(message.subject) + len(message.payload)
+        return size + headers_size(message.headers) if message.headers else size
+
+
+def headers_size(headers: dict[str, str]) -> int:
+    """Return the bytes headers take in a NATS message: a version line, a line for each, an empty one."""
+    if not headers:
+        return 0
+    return 12 + sum(len(name.encode()) + len(value.encode()) + 4 for name, value in headers.items())
