@@ -91,7 +91,8 @@ class JobHandle:
 
         """
         if not self.done:
-            self._done = self._done or trio.Event()
+            if self._done is None:
+                self._done = trio.Event()
             await self._done.wait()
         else:
             await trio.lowlevel.checkpoint()
@@ -115,7 +116,8 @@ class JobHandle:
                     yield event
             if self.done:
                 break
-            self._changed = self._changed or trio.Event()
+            if self._changed is None:
+                self._changed = trio.Event()
             await self._changed.wait()
         if self._open and self._ended is not None:
             raise self._ended

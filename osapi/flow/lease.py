@@ -50,7 +50,8 @@ class Run:
         When somebody else has taken the slot, the handler is cancelled. When the broker is away, the lease runs
         on to its end.
         """
-        self._writing = self._writing or trio.Lock()
+        if self._writing is None:
+            self._writing = trio.Lock()
         async with self._writing:
             if self.lost or self.claimed.record.status in lifecycle.TERMINAL:
                 return

@@ -80,7 +80,7 @@ class Mortal:
 
 
 @pytest.fixture
-async def world(autojump_clock: object) -> AsyncIterator[World]:
+async def world() -> AsyncIterator[World]:
     async with Broker() as broker:
         yield World(broker)
 

@@ -49,6 +49,11 @@ async def echo(job: osapi.Job, data: Any) -> Any:
     return data
 
 
+@operations.query("test.length")
+async def length(job: osapi.Job, data: str) -> int:
+    return len(data)
+
+
 @operations.query("test.sleep", policy=osapi.Policy(timeout=1000.0))
 async def sleep(job: osapi.Job, data: Sleep) -> Hostname:
     started[job.id, job.host] += 1

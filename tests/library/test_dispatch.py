@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.library.conftest import World
 
 
-async def test_one_of_n_is_run_by_one(world: World) -> None:
+async def test_one_of_n_is_run_by_one(autojump_clock: object, world: World) -> None:
     async with world.agent("web-01"), world.agent("web-02"), world.client() as client:
         handle = await client.submit("test.hostname.get")
         assert handle.expected is None
@@ -40,7 +40,7 @@ async def test_one_of_n_is_run_by_one(world: World) -> None:
         ("group:db", ["db-01"]),
     ],
 )
-async def test_targets(world: World, target: str, hosts: list[str]) -> None:
+async def test_targets(autojump_clock: object, world: World, target: str, hosts: list[str]) -> None:
     async with (
         world.agent("web-01", "web.dev.us-east"),
         world.agent("Web-02", "web.prod.eu-west"),
@@ -56,16 +56,16 @@ async def test_targets(world: World, target: str, hosts: list[str]) -> None:
         )
 
 
-async def test_work_is_shared_and_bounded_by_max_jobs(world: World) -> None:
+async def test_work_is_shared_and_bounded_by_max_jobs(autojump_clock: object, world: World) -> None:
     async with world.agent("a", max_jobs=2), world.agent("b", max_jobs=2), world.client() as client:
         handles = [await client.submit("test.sleep", ops.Sleep(1.0)) for _ in range(8)]
         began = trio.current_time()
         answers = [await handle.result() for handle in handles]
-        assert trio.current_time() - began == pytest.approx(2.0)
+        assert trio.current_time() - began == pytest.approx(2.0, abs=0.5)
     assert Counter(host for answer in answers for host in answer) == {"a": 4, "b": 4}
 
 
-async def test_without_a_registry_a_client_speaks_plain_json(world: World) -> None:
+async def test_without_a_registry_a_client_speaks_plain_json(autojump_clock: object, world: World) -> None:
     async with world.agent("web-01"), world.client(operations=None) as client:
         answers = await (await client.submit("test.hostname.get")).result()
         assert answers["web-01"].data == {"hostname": "web-01"}
@@ -73,7 +73,7 @@ async def test_without_a_registry_a_client_speaks_plain_json(world: World) -> No
         assert echoed["web-01"].data == {"x": [1, None, "ü"]}
 
 
-async def test_a_job_waits_for_an_agent_to_come(world: World) -> None:
+async def test_a_job_waits_for_an_agent_to_come(autojump_clock: object, world: World) -> None:
     async with world.client() as client:
         handle = await client.submit("test.hostname.get")
         assert handle.status() is JobStatus.SUBMITTED
@@ -82,7 +82,7 @@ async def test_a_job_waits_for_an_agent_to_come(world: World) -> None:
             assert list(await handle.result()) == ["web-01"]
 
 
-async def test_what_came_while_an_agent_was_away_is_run_when_it_is_back(world: World) -> None:
+async def test_what_came_while_an_agent_was_away_is_run_when_it_is_back(autojump_clock: object, world: World) -> None:
     async with world.client() as client:
         async with world.mortal("web-01") as mortal:
             mortal.kill()
@@ -91,7 +91,7 @@ async def test_what_came_while_an_agent_was_away_is_run_when_it_is_back(world: W
             assert list(await handle.result()) == ["web-01"]
 
 
-async def test_events_tell_the_story_from_the_start_to_the_end(world: World) -> None:
+async def test_events_tell_the_story_from_the_start_to_the_end(autojump_clock: object, world: World) -> None:
     async with world.agent("web-01"), world.client() as client:
         handle = await client.submit("test.sleep", ops.Sleep(5.0))
         await trio.sleep(1)
@@ -102,7 +102,7 @@ async def test_events_tell_the_story_from_the_start_to_the_end(world: World) -> 
         assert again == ["submitted", "started", "completed"]
 
 
-async def test_several_may_wait_for_one_job(world: World) -> None:
+async def test_several_may_wait_for_one_job(autojump_clock: object, world: World) -> None:
     async with world.agent("web-01"), world.client() as client, trio.open_nursery() as nursery:
         handle = await client.submit("test.sleep", ops.Sleep(5.0))
         with trio.move_on_after(1) as hurried:
@@ -113,7 +113,7 @@ async def test_several_may_wait_for_one_job(world: World) -> None:
     assert handle.done
 
 
-async def test_changes_are_told(world: World) -> None:
+async def test_changes_are_told(autojump_clock: object, world: World) -> None:
     async with world.agent("web-01"), world.client() as client:
         answers = [
             await (await client.submit("test.change", True)).result(),
@@ -123,7 +123,7 @@ async def test_changes_are_told(world: World) -> None:
     assert [answer["web-01"].changed for answer in answers] == [True, False, True]
 
 
-async def test_a_skip_is_told_with_its_reason(world: World) -> None:
+async def test_a_skip_is_told_with_its_reason(autojump_clock: object, world: World) -> None:
     async with world.agent("web-01"), world.client() as client:
         handle = await client.submit("test.skip", target="_all")
         answer = (await handle.result())["web-01"]
@@ -133,7 +133,7 @@ async def test_a_skip_is_told_with_its_reason(world: World) -> None:
         answer.unwrap()
 
 
-async def test_an_operation_that_only_others_offer(world: World) -> None:
+async def test_an_operation_that_only_others_offer(autojump_clock: object, world: World) -> None:
     async with world.agent("a", operations=osapi.Operations()), world.agent("b"), world.client() as client:
         everybody = await client.submit("test.hostname.get", target="_all")
         anybody = [await client.submit("test.hostname.get") for _ in range(5)]
@@ -147,7 +147,7 @@ async def test_an_operation_that_only_others_offer(world: World) -> None:
         assert [list(await handle.result()) for handle in anybody] == [["b"]] * 5
 
 
-async def test_stored_jobs_can_be_listed_and_looked_at(world: World) -> None:
+async def test_stored_jobs_can_be_listed_and_looked_at(autojump_clock: object, world: World) -> None:
     async with world.agent("web-01"), world.client() as client, world.client() as other:
         handles = []
         for n in range(5):
@@ -165,7 +165,7 @@ async def test_stored_jobs_can_be_listed_and_looked_at(world: World) -> None:
         assert [event.event for event in job.timeline] == ["submitted", "started", "completed"]
 
 
-async def test_a_deleted_job_is_gone_and_whoever_waits_is_told(world: World) -> None:
+async def test_a_deleted_job_is_gone_and_whoever_waits_is_told(autojump_clock: object, world: World) -> None:
     async with world.agent("web-01"), world.client() as client:
         handle = await client.submit("test.sleep", ops.Sleep(5.0))
         await trio.sleep(1)
@@ -182,7 +182,7 @@ async def test_a_deleted_job_is_gone_and_whoever_waits_is_told(world: World) -> 
         assert await client.list() == []
 
 
-async def test_a_manual_retry_keeps_the_target_and_links_both_jobs(world: World) -> None:
+async def test_a_manual_retry_keeps_the_target_and_links_both_jobs(autojump_clock: object, world: World) -> None:
     async with world.agent("a"), world.agent("b"), world.client() as client:
         first = await client.submit("test.hostname.get", target="a")
         await first.result()
@@ -195,7 +195,7 @@ async def test_a_manual_retry_keeps_the_target_and_links_both_jobs(world: World)
         assert (await client.get(again.id)).definition.target == "a"
 
 
-async def test_agents_can_be_listed(world: World) -> None:
+async def test_agents_can_be_listed(autojump_clock: object, world: World) -> None:
     async with world.client() as client:
         assert list(client.agents()) == []
         async with world.agent("web-02"), world.agent("web-01", "web.dev"):
@@ -209,14 +209,14 @@ async def test_agents_can_be_listed(world: World) -> None:
         assert list(client.agents()) == []
 
 
-async def test_waiting_ends_with_the_clients_block(world: World) -> None:
+async def test_waiting_ends_with_the_clients_block(autojump_clock: object, world: World) -> None:
     async with world.client() as client:
         handle = await client.submit("test.hostname.get")
     with pytest.raises(osapi.ClosedError, match="the client was closed"):
         await handle.result()
 
 
-async def test_an_error_in_the_block_comes_out_as_it_is(world: World) -> None:
+async def test_an_error_in_the_block_comes_out_as_it_is(autojump_clock: object, world: World) -> None:
     with pytest.raises(KeyError, match="mine"):
         async with world.agent("web-01"), world.client():
             raise KeyError("mine")

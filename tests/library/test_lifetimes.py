@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.library.conftest import World
 
 
-async def test_definition_notification_and_result_share_one_lifetime(world: World) -> None:
+async def test_definition_notification_and_result_share_one_lifetime(autojump_clock: object, world: World) -> None:
     settings = world.settings
     async with world.broker.connect() as wire, world.client() as client:
         jobs, answers = await wire.bucket(job_bucket(settings)), await wire.bucket(response_bucket(settings))
@@ -35,7 +35,7 @@ async def test_definition_notification_and_result_share_one_lifetime(world: Worl
         assert await client.list() == []
 
 
-async def test_a_deleted_job_is_acknowledged_and_not_executed(world: World) -> None:
+async def test_a_deleted_job_is_acknowledged_and_not_executed(autojump_clock: object, world: World) -> None:
     async with world.broker.connect() as wire, world.client() as client:
         handle = await client.submit("test.hostname.get")
         jobs = await wire.bucket(job_bucket(world.settings))
@@ -48,7 +48,7 @@ async def test_a_deleted_job_is_acknowledged_and_not_executed(world: World) -> N
     assert ops.started[handle.id, "a"] == 0
 
 
-async def test_deleting_withdraws_the_notification_and_the_schedule(world: World) -> None:
+async def test_deleting_withdraws_the_notification_and_the_schedule(autojump_clock: object, world: World) -> None:
     async with world.broker.connect() as wire, world.client() as client:
         stream = await wire.stream(stream_config(world.settings))
         waiting = await client.submit("test.hostname.get")
@@ -63,7 +63,9 @@ async def test_deleting_withdraws_the_notification_and_the_schedule(world: World
             assert agent.counters.late == 0
 
 
-async def test_an_expired_job_is_recorded_by_the_agent_that_hears_of_it_late(world: World) -> None:
+async def test_an_expired_job_is_recorded_by_the_agent_that_hears_of_it_late(
+    autojump_clock: object, world: World
+) -> None:
     async with world.broker.connect() as wire:
         async with world.client() as client:
             handle = await client.submit("test.hostname.get", within=5.0)
@@ -76,7 +78,7 @@ async def test_an_expired_job_is_recorded_by_the_agent_that_hears_of_it_late(wor
     assert ops.started[handle.id, "a"] == 0
 
 
-async def test_what_runs_when_its_job_is_deleted_has_its_answer_refused(world: World) -> None:
+async def test_what_runs_when_its_job_is_deleted_has_its_answer_refused(autojump_clock: object, world: World) -> None:
     async with world.broker.connect() as wire, world.agent("a") as agent, world.client() as client:
         handle = await client.submit("test.sleep", ops.Sleep(5.0))
         await trio.sleep(1)

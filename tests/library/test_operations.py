@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import Raw
 
 import osapi
 
@@ -30,7 +31,7 @@ def test_what_cannot_be_a_handler_is_refused() -> None:
     async def keyword(job: osapi.Job, *, data: int) -> int:
         return 1
 
-    async def untyped(job: osapi.Job, data) -> int:  # type: ignore[no-untyped-def]  # noqa: ANN001  # pyright: ignore
+    async def untyped(job: osapi.Job, data) -> int:  # type: ignore[no-untyped-def]  # noqa: ANN001  # pyright: ignore[reportMissingParameterType, reportUnknownParameterType]
         return 1
 
     async def silent(job: osapi.Job):  # type: ignore[no-untyped-def]  # noqa: ANN202
@@ -121,4 +122,4 @@ def test_results_of_another_version_are_told() -> None:
     operation = operations["my.a"]
     assert operation.decode_result(operation.encode_result(5)) == 5
     with pytest.raises(osapi.InvalidPayloadError, match="expected int"):
-        operation.decode_result(osapi.operations.msgspec.Raw(b'"five"'))
+        operation.decode_result(Raw(b'"five"'))

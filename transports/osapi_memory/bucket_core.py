@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from osapi.errors import ConflictError, InvalidSettingError, LimitReachedError, PayloadTooLargeError
 from osapi.transport import BucketInfo, Entry
-from osapi_memory.agenda import Agenda, ignore
+from osapi_memory.agenda import Deadlines, ignore
 from osapi_memory.subject_index import SubjectIndex, tester
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ class BucketCore:
     """The keys of one bucket with their revisions, the watches on them, and when what expires."""
 
     __slots__ = (
-        "_agenda",
         "_alarm",
         "_bytes",
         "_earliest",
+        "_expiries",
         "_interest",
         "_keys",
         "_least_ttl",
@@ -61,7 +61,7 @@ class BucketCore:
         self._keys: dict[str, list[Entry]] = {}  # oldest revision first; a key without any is not in it
         self._alarm = ignore
         self._earliest = inf
-        self._agenda: Agenda[tuple[str, int]] = Agenda(self._ring)
+        self._expiries: Deadlines[tuple[float, int, str]] = Deadlines(self._is_kept, self._ring)
         self._watches: dict[WatchCore, None] = {}
         self._interest: SubjectIndex[WatchCore] = SubjectIndex()
         self._revision = 0
@@ -214,25 +214,27 @@ class BucketCore:
 
     def next_due(self) -> float:
         """Return when `advance` should be called next, infinity for never."""
-        return self._agenda.next_due()
+        return self._expiries.next_due()
 
     def advance(self, now: float) -> None:
         """Remove the revisions whose time has come, each at its own moment, with their markers where configured."""
-        while due := self._agenda.pop(now):
-            when, (key, revision) = due
+        while due := self._expiries.pop(now):
+            when, revision, key = due
             revisions = self._keys[key]
-            at = next(i for i, entry in enumerate(revisions) if entry.revision == revision)
-            expired = revisions.pop(at)
-            self._values -= 1
-            self._bytes -= self._size(key, expired.value)
+            expired = next(entry for entry in revisions if entry.revision == revision)
+            revisions.remove(expired)
+            self._forget(expired)
             if not revisions:
                 del self._keys[key]
                 self._mark_expiry(expired, when)
-        self._earliest = self._agenda.next_due()
+        self._earliest = self._expiries.next_due()
 
     def _ring(self, when: float) -> None:
         self._earliest = min(self._earliest, when)
         self._alarm(when)
+
+    def _is_kept(self, expiry: tuple[float, int, str]) -> bool:
+        return any(entry.revision == expiry[1] for entry in self._keys.get(expiry[2], ()))
 
     def _mark_expiry(self, expired: Entry, when: float) -> None:
         if self.config.marker_ttl and expired.change == "put":
@@ -296,7 +298,7 @@ class BucketCore:
         self._values += 1
         self._bytes += self._overhead + len(key) + len(entry.value)
         if expires != inf:
-            self._agenda.set((key, entry.revision), expires)
+            self._expiries.add((expires, entry.revision, key))
         if self._watches:
             for watch in self._interest.match(key):
                 watch.sink(entry)
@@ -305,8 +307,6 @@ class BucketCore:
     def _forget(self, entry: Entry) -> None:
         self._values -= 1
         self._bytes -= self._size(entry.key, entry.value)
-        if self._agenda:
-            self._agenda.cancel((entry.key, entry.revision))
 
     def _size(self, key: str, value: bytes) -> int:
         return self._overhead + len(key) + len(value)

@@ -62,7 +62,7 @@ class ConsumerCore:
 
     def set_alarm(self, alarm: Callable[[float], None]) -> None:
         """Tell `alarm` from now on of each moment that became the earliest one."""
-        self._agenda.alarm = alarm
+        self._agenda.set_alarm(alarm)
 
     def end(self) -> None:
         """End all receivers: the consumer was deleted. It forgets everything, so late answers mean nothing."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from osapi.errors import LimitReachedError, PayloadTooLargeError
 from osapi.transport import Message, Published
-from osapi_memory.agenda import Agenda
+from osapi_memory.agenda import Deadlines, ignore
 from osapi_memory.by_subject import BySubject
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class LogCore:
     """What one stream keeps; `messages` may be read by whoever shares it, and written only here."""
 
     __slots__ = (
-        "_agenda",
+        "_expiries",
         "_ids",
         "_ids_in_order",
         "_overhead",
@@ -44,8 +44,8 @@ class LogCore:
     def __init__(
         self,
         config: StreamConfig,
-        alarm: Callable[[float], None],
         removed: Callable[[Message], None],
+        alarm: Callable[[float], None] = ignore,
     ) -> None:
         self.config = config
         self.messages: dict[int, Message] = {}
@@ -54,7 +54,7 @@ class LogCore:
         self.last = 0
         self.bytes = 0
         self._removed = removed
-        self._agenda: Agenda[int] = Agenda(alarm)
+        self._expiries: Deadlines[tuple[float, int]] = Deadlines(lambda expiry: expiry[1] in self.messages, alarm)
         self._overhead = _OVERHEAD[config.storage]
         self._ids: dict[str, int] = {}
         self._ids_in_order: deque[tuple[float, str]] = deque()
@@ -90,7 +90,7 @@ class LogCore:
             self._ids[msg_id] = sequence
             self._ids_in_order.append((now, msg_id))
         if expires != inf:
-            self._agenda.set(sequence, expires)
+            self._expiries.add((expires, sequence))
         return Published(sequence), message
 
     def remove(self, sequence: int) -> None:
@@ -98,8 +98,6 @@ class LogCore:
         message = self.messages.pop(sequence)
         self.subjects.discard(message.subject, sequence)
         self.bytes -= self._size(message)
-        if self._agenda:
-            self._agenda.cancel(sequence)
         # Each sequence is passed once in the life of the stream, so this is O(1) a message.
         while self.first <= self.last and self.first not in self.messages:
             self.first += 1
@@ -114,11 +112,11 @@ class LogCore:
 
     def next_due(self) -> float:
         """Return when `advance` should be called next, infinity for never."""
-        return self._agenda.next_due()
+        return self._expiries.next_due()
 
     def advance(self, now: float) -> None:
         """Remove the messages whose time has come."""
-        while due := self._agenda.pop(now):
+        while due := self._expiries.pop(now):
             self.remove(due[1])
 
     def _known(self, msg_id: str, now: float) -> int:

@@ -52,7 +52,7 @@ class StreamCore:
         self.consumers: dict[str, ConsumerCore] = {}
         self._alarm = ignore
         self._earliest = inf
-        self._log = LogCore(config, self._ring, self._on_removed)
+        self._log = LogCore(config, self._on_removed, self._ring)
         self._interest: SubjectIndex[ConsumerCore] = SubjectIndex()
         self._refiltered: dict[ConsumerCore, None] = {}  # may hold messages that no filter of theirs leads to
         self._freed: dict[ConsumerCore, None] = {}  # got a slot back and may hand out more
@@ -70,7 +70,6 @@ class StreamCore:
         payload: bytes,
         headers: dict[str, str],
         now: float,
-        *,
         msg_id: str | None = None,
         ttl: int | None = None,
     ) -> Published:
@@ -83,8 +82,11 @@ class StreamCore:
         self._tick(now)
         receipt, message = self._log.append(subject, payload, headers, now, self._log.expires(now, ttl), msg_id)
         if message is not None:
-            self._route(message)
-            self._settle(now)
+            if self._freed:  # dropped messages freed slots
+                self._settle(now)
+            for consumer in self._interest.match(subject):
+                consumer.offer(message)
+                consumer.dispatch(now)
         return receipt
 
     def schedule(

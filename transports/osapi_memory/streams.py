@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import asynccontextmanager
+from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, TypeVar
 
@@ -63,13 +64,11 @@ class MemoryStream:
         ttl: int | None = None,
     ) -> Published:
         """Store a message and return its receipt."""
-
-        def publish() -> Published:
-            self._check_subject(subject)
-            kept = self._check(subject, payload, headers, ttl, msg_id)
-            return self._found().publish(subject, payload, kept, self._now(), msg_id=msg_id, ttl=ttl)
-
-        return await self._write(publish)
+        connection = self._connection
+        await connection.turn()
+        if connection.trouble is None:
+            return self._publish(subject, payload, headers, msg_id, ttl)
+        return await connection.trouble.write(partial(self._publish, subject, payload, headers, msg_id, ttl))
 
     async def schedule(
         self,
@@ -174,6 +173,13 @@ class MemoryStream:
 
     # --- Steps ---------------------------------------------------------------------------------------------
 
+    def _publish(
+        self, subject: str, payload: bytes, headers: Mapping[str, str] | None, msg_id: str | None, ttl: int | None
+    ) -> Published:
+        self._check_subject(subject)
+        kept = self._check(subject, payload, headers, ttl, msg_id)
+        return self._found().publish(subject, payload, kept, self._now(), msg_id, ttl)
+
     async def _read(self, call: Callable[[], T]) -> T:
         connection = self._connection
         await connection.turn()
@@ -204,9 +210,10 @@ class MemoryStream:
         self, subject: str, payload: bytes, headers: Mapping[str, str] | None, ttl: int | None, msg_id: str | None
     ) -> dict[str, str]:
         """Refuse what would not survive the wire, and return the headers to keep."""
-        sent = kept = dict(headers) if headers else {}
-        if kept:
-            _check_headers(kept)
+        if headers is None and msg_id is None and ttl is None and len(payload) <= MAX_PAYLOAD:
+            return {}
+        sent = kept = dict(headers or {})
+        _check_headers(kept)
         if ttl is not None:
             sent = {**sent, "Nats-TTL": f"{checked_ttl(ttl)}s"}
         if msg_id is not None:

@@ -92,23 +92,29 @@ class SubjectIndex(Generic[T]):
 
     def _walk(self, subject: str) -> tuple[T, ...]:
         found: list[T] = []
-        nodes = [self._root]
-        for token in subject.split("."):
-            further: list[_Node[T]] = []
-            for node in nodes:
+        tokens = subject.split(".")
+        # Mostly there is one way to go, so that one is followed in place and only the others are kept for later.
+        later: list[tuple[_Node[T], int]] = []
+        node, depth, last = self._root, 0, len(tokens)
+        while True:
+            if depth == last:
+                found.extend(node.ends)
+            else:
                 if node.rest:
                     found.extend(node.rest)
-                child = node.literals.get(token)
-                if child is not None:
-                    further.append(child)
+                literal = node.literals.get(tokens[depth])
+                depth += 1
+                if literal is not None:
+                    if node.star is not None:
+                        later.append((node.star, depth))
+                    node = literal
+                    continue
                 if node.star is not None:
-                    further.append(node.star)
-            if not further:
+                    node = node.star
+                    continue
+            if not later:
                 return tuple(found)
-            nodes = further
-        for node in nodes:
-            found.extend(node.ends)
-        return tuple(found)
+            node, depth = later.pop()
 
 
 def _descend(node: _Node[T], token: str) -> _Node[T]:
