@@ -136,6 +136,9 @@ class Agent:
         jobs again: leave the block and open another agent.
         """
         self._draining = True
+        self._shared.scope.cancel()
+        self._own.scope.cancel()
+        await self._deaf()
         self._give_back()
         await self._membership.beat(self._active, draining=True)
         if self._active:
@@ -161,6 +164,13 @@ class Agent:
     # --- Receiving: how many deliveries may come, and what waits for a free slot ---
 
     async def _listen(self, inlet: _Inlet, config: ConsumerConfig, *, task_status: trio.TaskStatus[None]) -> None:
+        try:
+            with inlet.scope:
+                await self._take_in(inlet, config, task_status)
+        finally:
+            inlet.closed.set()
+
+    async def _take_in(self, inlet: _Inlet, config: ConsumerConfig, task_status: trio.TaskStatus[None]) -> None:
         started = False
         while True:
             patience = inf if started else self._settings.persist
@@ -185,9 +195,7 @@ class Agent:
 
     def _admit(self, inlet: _Inlet, delivery: Delivery) -> None:
         inlet.requested -= 1
-        if self._draining:
-            delivery.nak()
-        elif self._active < self._max_jobs:
+        if self._active < self._max_jobs:
             self._start(delivery)
         elif inlet is self._shared and delivery.deliveries == 1:
             # Its own jobs took the slots meanwhile: another agent may be free. Only once, or it would go round.
@@ -206,6 +214,11 @@ class Agent:
         free = self._max_jobs - self._active - len(self._waiting)
         self._shared.request(free)
         self._own.request(self._max_jobs - len(self._waiting))
+
+    async def _deaf(self) -> None:
+        """Wait until both pulls are closed: what is given back before that would come straight back here."""
+        await self._shared.closed.wait()
+        await self._own.closed.wait()
 
     def _give_back(self) -> None:
         while self._waiting:
@@ -238,7 +251,7 @@ class Agent:
             outcome = await execute(run)
             await respond(self._store, self.counters, run, outcome, self._ids.draw())
         except trio.Cancelled:
-            await release(self._store, run)
+            await release(self._store, run, self._deaf)
             raise
         finally:
             self._runs.discard(run)
@@ -269,9 +282,11 @@ class Agent:
 
 
 class _Inlet:
-    """One pull and what is requested from it."""
+    """One pull and what is requested from it; `scope` ends the listening, `closed` says that it has ended."""
 
     def __init__(self) -> None:
+        self.scope = trio.CancelScope()
+        self.closed = trio.Event()
         self.requested = 0
         self._pull: Pull | None = None
 

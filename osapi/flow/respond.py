@@ -15,6 +15,8 @@ from osapi.rules.records import SlotStatus
 from osapi.rules.retry import next_attempt
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from osapi.flow.counters import Counters
     from osapi.flow.execute import Expired, Outcome
     from osapi.flow.lease import Run
@@ -110,8 +112,11 @@ async def _await_next(store: Store, run: Run, record: Record) -> None:
     run.claimed.delivery.nak(wait)
 
 
-async def release(store: Store, run: Run) -> None:
-    """Give an attempt back because its agent stops, within a second, whatever else is cancelled."""
+async def release(store: Store, run: Run, deaf: Callable[[], Awaitable[None]]) -> None:
+    """Give an attempt back because its agent stops, within a second, whatever else is cancelled.
+
+    `deaf` returns when the agent receives no more, so that the job goes to another.
+    """
     claimed = run.claimed
     with trio.CancelScope(shield=True, deadline=trio.current_time() + _RELEASE_SECONDS):
         if claimed.record.status is SlotStatus.RUNNING:
@@ -119,4 +124,5 @@ async def release(store: Store, run: Run) -> None:
                 await run.finish(lifecycle.release(claimed.record, f"{claimed.record.host} stopped", now=store.now()))
             except TransportError as error:
                 _log.warning("job %s: could not be given back: %s", claimed.definition.id, error)
+        await deaf()
     claimed.delivery.nak()

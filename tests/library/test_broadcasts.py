@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-import osapi
 from osapi import JobStatus, SlotStatus
 from osapi.settings import stream_config
 from tests.library import operations as ops

@@ -149,7 +149,7 @@ async def test_an_operation_that_only_others_offer(autojump_clock: object, world
 
 async def test_stored_jobs_can_be_listed_and_looked_at(autojump_clock: object, world: World) -> None:
     async with world.agent("web-01"), world.client() as client, world.client() as other:
-        handles = []
+        handles: list[osapi.JobHandle] = []
         for n in range(5):
             operation = "test.skip" if n % 2 else "test.hostname.get"
             handles.append(await client.submit(operation, target="_all"))

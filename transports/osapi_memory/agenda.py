@@ -13,7 +13,7 @@ E = TypeVar("E", bound=tuple[float, Any] | tuple[float, int, Any])
 K = TypeVar("K", bound="Hashable")
 
 # Below this many stale entries tidying up is not worth its cost.
-_SLACK = 64
+_SLACK = 512
 
 
 def ignore(when: float) -> None:
@@ -59,10 +59,10 @@ class Deadlines(Generic[E]):
 
     def _tidy(self) -> None:
         # What was answered or overwritten leaves its entry behind until it would have been due, perhaps for an hour.
-        # Sorting out whenever the heap has doubled keeps memory linear and costs a constant per entry.
+        # Sorting out whenever the heap has grown threefold keeps memory linear and costs a constant per entry.
         self._heap = [entry for entry in self._heap if self._holds(entry)]
         heapify(self._heap)
-        self._most = 2 * len(self._heap) + _SLACK
+        self._most = 3 * len(self._heap) + _SLACK
 
 
 class Agenda(Generic[K]):

@@ -59,7 +59,7 @@ class BucketCore:
         self.config = config
         self.deleted = False
         self._keys: dict[str, list[Entry]] = {}  # oldest revision first; a key without any is not in it
-        self._alarm = ignore
+        self._alarm: Callable[[float], None] = ignore
         self._earliest = inf
         self._expiries: Deadlines[tuple[float, int, str]] = Deadlines(self._is_kept, self._ring)
         self._watches: dict[WatchCore, None] = {}
@@ -234,7 +234,10 @@ class BucketCore:
         self._alarm(when)
 
     def _is_kept(self, expiry: tuple[float, int, str]) -> bool:
-        return any(entry.revision == expiry[1] for entry in self._keys.get(expiry[2], ()))
+        for entry in self._keys.get(expiry[2], ()):  # noqa: SIM110 - any() takes three times as long
+            if entry.revision == expiry[1]:
+                return True
+        return False
 
     def _mark_expiry(self, expired: Entry, when: float) -> None:
         if self.config.marker_ttl and expired.change == "put":

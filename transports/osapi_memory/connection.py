@@ -10,7 +10,7 @@ from osapi.errors import ClosedError, DisconnectedError
 from osapi_memory.faults import FaultyWire
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from osapi_memory.broker import Broker
     from osapi_memory.faults import Faults
@@ -77,10 +77,11 @@ class Receiver(Protocol):
 class Connection:
     """The state that all handles of one transport share."""
 
-    __slots__ = ("_has_ended", "breaks", "broker", "receivers", "trouble", "wire")
+    __slots__ = ("_has_ended", "breaks", "broker", "receivers", "trouble", "turn", "wire")
 
     def __init__(self, broker: Broker, faults: Faults | None) -> None:
         self.broker = broker
+        self.turn = broker.turn  # the checkpoint of a call; after it nothing may be cancelled until the call returns
         self.breaks = 0  # how often it was cut
         self.receivers: dict[Receiver, None] = {}
         self.wire = None if faults is None else FaultyWire(faults, self)
@@ -91,10 +92,6 @@ class Connection:
     def is_up(self) -> bool:
         """Tell whether anything gets through."""
         return not isinstance(self.trouble, Severed)
-
-    def turn(self) -> Awaitable[None]:
-        """Return the checkpoint that a call begins with; after it nothing may be cancelled until the call returns."""
-        return self.broker.turn()
 
     def disconnect(self) -> None:
         """Go down; receivers wait for better times."""

@@ -50,7 +50,7 @@ class StreamCore:
         self.config = config
         self.deleted = False
         self.consumers: dict[str, ConsumerCore] = {}
-        self._alarm = ignore
+        self._alarm: Callable[[float], None] = ignore
         self._earliest = inf
         self._log = LogCore(config, self._on_removed, self._ring)
         self._interest: SubjectIndex[ConsumerCore] = SubjectIndex()
