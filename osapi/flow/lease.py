@@ -42,6 +42,7 @@ class Run:
         self.lease_ends_at = now + self._length
         self.renew_at = now + self._length * RENEW_AFTER
         self.scope = trio.CancelScope(deadline=min(self.ends_at, self.lease_ends_at))
+        self._ending = False
         self._writing: trio.Lock | None = None
 
     async def renew(self) -> None:
@@ -53,7 +54,7 @@ class Run:
         if self._writing is None:
             self._writing = trio.Lock()
         async with self._writing:
-            if self.lost or self.claimed.record.status in lifecycle.TERMINAL:
+            if self.lost or self._ending:
                 return
             # Counted from before the write: the others count from when it arrives.
             now = trio.current_time()
@@ -79,6 +80,8 @@ class Run:
             PayloadTooLargeError, LimitReachedError, DisconnectedError, UncertainError
 
         """
+        # From here on nobody renews: two writers of one record would each take the other for a stranger.
+        self._ending = True
         if self._writing is None:
             await self._write(record)
             return

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
-from msgspec import Raw
 
 import osapi
 
 if TYPE_CHECKING:
     from decimal import Decimal
+
+
+class One(msgspec.Struct):
+    n: int
+
+
+class Other(msgspec.Struct):
+    n: int
 
 
 def refuse(handler: Any, message: str, name: str = "my.job") -> None:
@@ -40,8 +48,8 @@ def test_what_cannot_be_a_handler_is_refused() -> None:
     async def hidden(job: osapi.Job, data: Decimal) -> int:
         return 1
 
-    async def strange(job: osapi.Job) -> type[Exception]:
-        return Exception
+    async def strange(job: osapi.Job) -> One | Other:
+        return One(1)
 
     refuse(plain, "it is not an async function; write `async def`")
     for handler in (none, many, keyword):
@@ -122,4 +130,4 @@ def test_results_of_another_version_are_told() -> None:
     operation = operations["my.a"]
     assert operation.decode_result(operation.encode_result(5)) == 5
     with pytest.raises(osapi.InvalidPayloadError, match="expected int"):
-        operation.decode_result(Raw(b'"five"'))
+        operation.decode_result(msgspec.Raw(b'"five"'))
