@@ -35,6 +35,11 @@ class Deadlines(Generic[E]):
         self._most = _SLACK
         self.alarm = alarm
 
+    @property
+    def size(self) -> int:
+        """Return how many entries take up memory, those included that no longer count."""
+        return len(self._heap)
+
     def add(self, entry: E) -> None:
         """Enter a moment."""
         heap = self._heap

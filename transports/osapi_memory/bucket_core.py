@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from osapi.errors import ConflictError, InvalidSettingError, LimitReachedError, PayloadTooLargeError
 from osapi.transport import BucketInfo, Entry
 from osapi_memory.agenda import Deadlines, ignore
-from osapi_memory.subject_index import SubjectIndex, tester
+from osapi_memory.subject_index import SubjectIndex, matcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -77,6 +77,11 @@ class BucketCore:
     def revision(self) -> int:
         """Return the newest revision."""
         return self._revision
+
+    @property
+    def deadlines(self) -> int:
+        """Return how many moments are kept in mind, those included that no longer count."""
+        return self._expiries.size
 
     def knows(self, key: str) -> bool:
         """Tell whether a key has ever been accepted and still has a revision: then it is well formed."""
@@ -258,7 +263,7 @@ class BucketCore:
         if ">" in wild:
             found.extend(self._keys.values())
         elif wild:
-            test = tester(*wild)
+            test = matcher(*wild)
             found.extend(revisions for key, revisions in self._keys.items() if test(key))
         return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from osapi_memory.subject_index import tester
+from osapi_memory.subject_index import matcher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,7 @@ class BySubject:
         """Return the sequences of all subjects that match, in order."""
         if "*" not in pattern and ">" not in pattern:
             return list(self.of(pattern))
-        test = tester(pattern)
+        test = matcher(pattern)
         return sorted(seq for subject in self._sequences if test(subject) for seq in self.of(subject))
 
     def newest(self, pattern: str) -> int:
@@ -73,5 +73,5 @@ class BySubject:
         if "*" not in pattern and ">" not in pattern:
             kept = self.of(pattern)
             return kept[-1] if kept else 0
-        test = tester(pattern)
+        test = matcher(pattern)
         return max((self.of(subject)[-1] for subject in self._sequences if test(subject)), default=0)

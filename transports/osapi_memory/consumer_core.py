@@ -143,12 +143,15 @@ class ConsumerCore:
 
     def advance(self, now: float) -> None:
         """Line up again what was not answered in time."""
+        late: list[int] = []
         while due := self._agenda.pop(now):
+            late.append(due[1])
+        for sequence in sorted(late):
             # JetStream gives a message up at once only if it may be delivered once; otherwise at the next pull.
             if self.config.max_deliver == 1:
-                del self._pending[due[1]]
+                del self._pending[sequence]
             else:
-                self._again[due[1]] = None
+                self._again[sequence] = None
 
     # --- Handing out ---------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from osapi_memory.bucket_core import checked_ttl
 from osapi_memory.log_core import headers_size
 from osapi_memory.pull import MemoryPull
 from osapi_memory.settings import check_consumer
-from osapi_memory.subject_index import tester
+from osapi_memory.subject_index import matcher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -47,7 +47,7 @@ class MemoryStream:
         self._connection = connection
         self._core = core
         self._now = connection.broker.now
-        self._has_subject = tester(*core.config.subjects)
+        self._has_subject = matcher(*core.config.subjects)
 
     @property
     def config(self) -> StreamConfig:
@@ -194,7 +194,7 @@ class MemoryStream:
         # A handle names a stream: it outlives the deletion if the stream is made again.
         if self._core.deleted:
             self._core = self._connection.broker.find_stream(self._core.config.name)
-            self._has_subject = tester(*self._core.config.subjects)
+            self._has_subject = matcher(*self._core.config.subjects)
         return self._core
 
     def _check_subject(self, subject: str) -> None:

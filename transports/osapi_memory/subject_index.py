@@ -75,6 +75,10 @@ class SubjectIndex(Generic[T]):
             self._cache.clear()
             _prune(path)
 
+    def is_bare(self) -> bool:
+        """Tell whether nothing is left of the trie but its root."""
+        return self._root.is_empty()
+
     def match(self, subject: str) -> tuple[T, ...]:
         """Return the values whose patterns match, once for each such pattern."""
         found = self._cache.get(subject)
@@ -145,7 +149,7 @@ def _prune(path: list[tuple[_Node[T], str]]) -> None:
 _TOKEN = r"[^\s.*>\x00-\x1f\x7f]+"
 
 
-def tester(*patterns: str) -> Callable[[str], bool]:
+def matcher(*patterns: str) -> Callable[[str], bool]:
     """Return a test for "is well formed and matches one of these patterns", for one-off scans and for publishing.
 
     Where many subjects meet few patterns, one compiled expression beats a walk of the trie.
