@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from osapi.errors import NoAgentsError, RecordError, UnknownHostError, shown
+from osapi.errors import InvalidKeyError, NoAgentsError, RecordError, UnknownHostError, shown
 from osapi.rules import targets
 from osapi.rules.codec import REGISTRATION
 from osapi.rules.keys import decode_token
@@ -94,16 +94,18 @@ class Roster:
 
     def _apply(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
-            if entry.change != "put":
-                self._forget(decode_token(entry.key))
-                continue
             try:
-                agent = REGISTRATION.decode(entry.value)
-            except RecordError as error:
-                _log.warning("an agent's registration is ignored: %s", error)
-                continue
-            self._agents[agent.hostname] = agent
-            self._index.set(agent.hostname, agent.labels)
+                self._apply_one(entry)
+            except (RecordError, InvalidKeyError) as error:
+                _log.warning("an entry of the registry is ignored: %s", error)
+
+    def _apply_one(self, entry: Entry) -> None:
+        if entry.change != "put":
+            self._forget(decode_token(entry.key))
+            return
+        agent = REGISTRATION.decode(entry.value)
+        self._agents[agent.hostname] = agent
+        self._index.set(agent.hostname, agent.labels)
 
     def _forget(self, hostname: str) -> None:
         self._agents.pop(hostname, None)

@@ -3,7 +3,8 @@
 The guarantees are numbered; `osapi.conformance` tests each of them under its number, on any backend.
 
 Of every call
-  T1  An async method is a checkpoint. Cancelled before it took effect, it changed nothing; cancelled after, the
+  T1  An async method may be cancelled, and a task that makes one call after another lets others run between them,
+      though perhaps not at each. Cancelled before it took effect, it changed nothing; cancelled after, the
       change stands: a caller that must know reads again.
   T2  A refusal is one of the errors the method names, and then nothing was stored.
   T3  `DisconnectedError` means nothing was sent. `UncertainError` means that the outcome is unknown: repeating

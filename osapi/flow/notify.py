@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from osapi.flow.persist import insist
-from osapi.rules.keys import job_subjects, notification_subject, schedule_subject
+from osapi.rules.keys import job_subjects, notification_subject, schedule_subject, schedule_subjects
 from osapi.rules.records import ANY_SLOT
 from osapi.rules.targets import parse_target
 
@@ -62,5 +62,5 @@ async def withdraw(store: Store, job_id: str) -> None:
         DisconnectedError, UncertainError
 
     """
-    for subject in (job_subjects(job_id), f"jobs.later.{job_id}.*"):
+    for subject in (job_subjects(job_id), schedule_subjects(job_id)):
         await insist(partial(store.stream.purge, subject), store.settings.persist)

@@ -10,20 +10,19 @@ import binascii
 import re
 import string
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from osapi.errors import InvalidKeyError, InvalidSubjectError
 from osapi.rules.labels import label_prefixes
 from osapi.rules.names import MAX_NAME_BYTES
+from osapi.rules.records import ANY_SLOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from osapi.rules.records import Kind
     from osapi.rules.targets import Route
 
-Kind = Literal["query", "modify"]
-
-ANY_SLOT = "_any"
 
 # A fleet's hostnames are encoded over and over: 70 ns for a hit, 700 for a miss, 2.5 MB when full.
 _CACHED = 16_384
@@ -196,6 +195,11 @@ def schedule_subject(job_id: str, slot: str) -> str:
     It has four tokens, so that no consumer of notifications, whose filters have five, takes it early.
     """
     return f"jobs.later.{_checked_id(job_id)}.{_slot_token(slot)}"
+
+
+def schedule_subjects(job_id: str) -> str:
+    """Match all delayed notifications of a job."""
+    return f"jobs.later.{_checked_id(job_id)}.*"
 
 
 # --- What the consumers listen to --------------------------------------------------------------------------

@@ -49,7 +49,7 @@ class IndexMachine(RuleBasedStateMachine):
     def remove(self, pair: tuple[str, int]) -> object:
         self.index.remove(*pair)
         self.model.discard(pair)
-        return multiple()
+        return multiple()  # pyright: ignore[reportUnknownVariableType]
 
     @rule(pattern=patterns(), value=st.integers(0, 2))
     def remove_perhaps(self, pattern: str, value: int) -> None:

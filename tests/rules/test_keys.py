@@ -11,10 +11,13 @@ from osapi.errors import InvalidKeyError, InvalidSubjectError
 from osapi.rules import keys, subjects
 from osapi.rules.labels import MAX_LABELS, Label, label_matches, normalise_labels
 from osapi.rules.names import MAX_NAME_BYTES
+from osapi.rules.records import ANY_SLOT
 from tests.rules.strategies import JOB_ID, any_text, anything, hosts, label_sets, label_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from osapi.rules.records import Kind
 
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=MAX_NAME_BYTES // 4)
 # The escape itself, and what looks like one.
@@ -104,7 +107,7 @@ def test_keys() -> None:
     assert keys.agent_key("web.a") == "web=2Ea"
 
 
-@given(names, hosts | st.just(keys.ANY_SLOT))
+@given(names, hosts | st.just(ANY_SLOT))
 def test_a_response_key_says_whose_it_is(client: str, slot: str) -> None:
     origin = keys.encode_token(client)
     key = keys.response_key(origin, JOB_ID, slot)
@@ -194,7 +197,7 @@ addressed = st.one_of(
 
 @given(kinds, addressed)
 def test_a_notification_says_what_it_is_of(
-    kind: keys.Kind, addressed: tuple[Literal["any", "all", "host", "label"], str]
+    kind: Kind, addressed: tuple[Literal["any", "all", "host", "label"], str]
 ) -> None:
     subject = keys.notification_subject(kind, *addressed, JOB_ID)
     subjects.check_subject(subject)
@@ -224,7 +227,7 @@ def test_parsing_takes_exactly_the_subjects_that_the_builder_writes(subject: str
 
 @given(hosts, label_sets, label_texts, kinds)
 def test_an_agent_hears_of_a_label_when_one_of_its_own_matches(
-    host: str, declared: dict[str, str], wanted: str, kind: keys.Kind
+    host: str, declared: dict[str, str], wanted: str, kind: Kind
 ) -> None:
     subject = keys.notification_subject(kind, "label", wanted, JOB_ID)
     heard = any(subjects.matches(own, subject) for own in keys.agent_filters(host, declared))
@@ -233,7 +236,7 @@ def test_an_agent_hears_of_a_label_when_one_of_its_own_matches(
 
 @given(hosts, hosts, label_sets, kinds)
 def test_an_agent_hears_of_its_own_host_and_of_all_but_not_of_any(
-    host: str, other: str, declared: dict[str, str], kind: keys.Kind
+    host: str, other: str, declared: dict[str, str], kind: Kind
 ) -> None:
     def heard(subject: str) -> bool:
         return any(subjects.matches(own, subject) for own in keys.agent_filters(host, declared))
