@@ -83,6 +83,11 @@ class Agenda(Generic[K]):
     def __len__(self) -> int:
         return len(self._when)
 
+    @property
+    def size(self) -> int:
+        """Return how many entries take up memory, those included that no longer count."""
+        return self._deadlines.size
+
     def set_alarm(self, alarm: Callable[[float], None]) -> None:
         """Tell `alarm` from now on of each moment that became the earliest."""
         self._deadlines.alarm = alarm

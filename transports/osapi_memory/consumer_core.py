@@ -208,6 +208,11 @@ class ConsumerCore:
         return sum(deliveries > 1 for deliveries in self._pending.values())
 
     @property
+    def deadlines(self) -> int:
+        """Return how many moments are kept in mind, those included that no longer count."""
+        return self._agenda.size
+
+    @property
     def waiting(self) -> int:
         """Return how many receivers want messages."""
         return len(self._waiting)
