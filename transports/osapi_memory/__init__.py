@@ -7,7 +7,6 @@
 #   log_core        messages, limits, duplicates; by_subject finds them
 #   consumer_core   who gets which message, and when again
 #   stream_core     a log with its schedules and consumers
-#   settings        what a configuration may be
 # On Trio, thin:
 #   broker          buckets, streams, and the one task that keeps time, which runs in the background
 #   connection      one client's wire and how a task waits on it; faults makes a bad one

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import trio
 
+from osapi.configs import check_apart, check_bucket, check_same, check_stream
 from osapi.errors import ClosedError, MissingError
 from osapi_memory.agenda import Agenda
 from osapi_memory.background import Background
 from osapi_memory.bucket_core import BucketCore
 from osapi_memory.connection import CALLS_PER_YIELD
-from osapi_memory.settings import check_apart, check_bucket, check_same, check_stream
 from osapi_memory.stream_core import StreamCore
 from osapi_memory.transport import MemoryTransport
 

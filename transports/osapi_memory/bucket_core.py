@@ -10,7 +10,8 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from osapi.errors import ConflictError, InvalidSettingError, LimitReachedError, PayloadTooLargeError
+from osapi.errors import ConflictError, LimitReachedError, PayloadTooLargeError
+from osapi.rules.messages import check_ttl
 from osapi.transport import BucketInfo, Entry
 from osapi_memory.agenda import Deadlines, ignore
 from osapi_memory.subject_index import SubjectIndex, matcher
@@ -280,7 +281,7 @@ class BucketCore:
         age = self.config.ttl
         if ttl is None:
             return now + age if age else inf
-        seconds = max(checked_ttl(ttl), self._least_ttl)
+        seconds = max(check_ttl(ttl), self._least_ttl)
         return now + (min(seconds, age) if age else seconds)
 
     def _check_room(self, key: str, value: bytes, revisions: list[Entry] | None) -> None:
@@ -322,10 +323,3 @@ class BucketCore:
 
 def _by_revision(entry: Entry) -> int:
     return entry.revision
-
-
-def checked_ttl(ttl: int) -> int:
-    """Refuse what JetStream refuses as the lifetime of one message (error 10165)."""
-    if type(ttl) is not int or ttl < 1:
-        raise InvalidSettingError(ttl, "is not a lifetime of a message", "give whole seconds, at least 1, or None")
-    return ttl

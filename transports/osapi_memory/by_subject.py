@@ -24,9 +24,6 @@ class BySubject:
     def __init__(self) -> None:
         self._sequences: dict[str, int | deque[int]] = {}
 
-    def __len__(self) -> int:
-        return len(self._sequences)
-
     def add(self, subject: str, sequence: int) -> None:
         """Append a sequence, which is greater than all before."""
         kept = self._sequences.get(subject)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
-
-import trio
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from osapi.errors import ClosedError, DisconnectedError
 from osapi_memory.faults import FaultyWire
@@ -20,7 +18,7 @@ T = TypeVar("T")
 # Of so many calls one yields to the scheduler, the others only look whether they were cancelled. A full checkpoint
 # costs 2.7 us, a look 0.15 us, the rest of a call 1 to 2 us, and a job makes six to eight calls. Measured, puts of a
 # kept key a second: 209k if each call yields, 353k if every second does, 471k with 4, 670k with 16, 700k with 32. The
-# count is the broker's: no task makes more than 15 calls in a row while others wait, whichever buckets it talks to.
+# count is the broker's: no task makes more than 16 calls in one turn of the scheduler, whichever buckets it talks to.
 CALLS_PER_YIELD = 16
 
 
@@ -120,63 +118,3 @@ class Connection:
         self.trouble = Severed(error)
         for receiver in self.receivers:
             receiver.detach()
-
-
-class Inbox(Generic[T]):
-    """Where a broker puts what one task waits for."""
-
-    __slots__ = ("_task", "ended", "items")
-
-    def __init__(self) -> None:
-        self.items: list[T] = []
-        self._task: trio.lowlevel.Task | None = None
-        self.ended: Exception | None = None
-
-    def put(self, item: T) -> None:
-        """Add an item and wake the task that waits."""
-        self.items.append(item)
-        if self._task is not None:
-            self._wake()
-
-    def end(self, error: Exception) -> None:
-        """Let whoever asks for more than has come get an error."""
-        self.ended = self.ended or error
-        if self._task is not None:
-            self._wake()
-
-    async def wait(self) -> None:
-        """Wait until there is something to take, or the end. Cancelled, it has taken nothing.
-
-        Raises:
-            trio.BusyResourceError: another task waits here already.
-
-        """
-        if self.items or self.ended is not None:
-            return
-        if self._task is not None:
-            raise trio.BusyResourceError("another task is already waiting here; a receiver serves one")
-        self._task = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self._abort)
-
-    def take(self) -> list[T]:
-        """Return what has come.
-
-        Raises:
-            ClosedError: nothing has, and nothing will.
-
-        """
-        items = self.items
-        if items:
-            self.items = []
-        elif self.ended is not None:
-            raise self.ended
-        return items
-
-    def _wake(self) -> None:
-        task, self._task = self._task, None
-        if task is not None:
-            trio.lowlevel.reschedule(task)
-
-    def _abort(self, _: Callable[[], None]) -> trio.lowlevel.Abort:
-        self._task = None
-        return trio.lowlevel.Abort.SUCCEEDED

@@ -43,14 +43,12 @@ class ConsumerCore:
         "_pending",
         "_waiting",
         "config",
-        "deleted",
         "position",
         "pulls",
     )
 
     def __init__(self, config: ConsumerConfig, messages: Mapping[int, Message]) -> None:
         self.config = config
-        self.deleted = False
         self.position = 0  # the last sequence that was delivered for the first time
         self.pulls: dict[PullCore, None] = {}
         self._messages = messages
@@ -66,7 +64,6 @@ class ConsumerCore:
 
     def end(self) -> None:
         """End all receivers: the consumer was deleted. It forgets everything, so late answers mean nothing."""
-        self.deleted = True
         for places in (self._new, self._pending, self._again, self._waiting):
             places.clear()
         self._agenda = Agenda()

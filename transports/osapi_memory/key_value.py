@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from osapi.configs import overlapping
 from osapi.errors import ClosedError, InvalidKeyError, PayloadTooLargeError
 from osapi.rules.subjects import check_key, check_key_pattern
-from osapi_memory.settings import overlapping
 from osapi_memory.watch import MemoryWatch
 
 if TYPE_CHECKING:
@@ -116,7 +116,9 @@ class MemoryKeyValue:
             check_key_pattern(pattern)
         if pair := overlapping(patterns):
             raise InvalidKeyError(pair[0], f"overlaps {pair[1]!r} of the same watch", "give disjoint patterns")
-        watch = await self._read(lambda: MemoryWatch(self._connection, self._found(), patterns, start))
+        await self._read(self._found)
+        # Opened where nothing can be cancelled or fail any more, or nobody would be left to close it.
+        watch = MemoryWatch(self._connection, self._found(), patterns, start)
         self._connection.receivers[watch] = None
         try:
             yield watch

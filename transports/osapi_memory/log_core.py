@@ -10,7 +10,8 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from osapi.errors import LimitReachedError, PayloadTooLargeError
-from osapi.transport import Message, Published
+from osapi.rules.messages import headers_size
+from osapi.transport import Message
 from osapi_memory.agenda import Deadlines, ignore
 from osapi_memory.by_subject import BySubject
 
@@ -69,16 +70,13 @@ class LogCore:
         now: float,
         expires: float,
         msg_id: str | None = None,
-    ) -> tuple[Published, Message | None]:
-        """Store a message; return its receipt, and the message if it is new.
+    ) -> Message:
+        """Store a message and return it, under the next sequence.
 
         Raises:
             PayloadTooLargeError, LimitReachedError
 
         """
-        # A repeated publish resolves an uncertain one, so it must find its id even when the stream is full by now.
-        if msg_id is not None and (known := self._known(msg_id, now)):
-            return Published(known, duplicate=True), None
         size = self.check_size(subject, payload, headers)
         self._make_room(subject, size)
         self.last = sequence = self.last + 1
@@ -91,7 +89,7 @@ class LogCore:
             self._ids_in_order.append((now, msg_id))
         if expires != inf:
             self._expiries.add((expires, sequence))
-        return Published(sequence), message
+        return message
 
     def remove(self, sequence: int) -> None:
         """Remove a message that is kept."""
@@ -119,7 +117,8 @@ class LogCore:
         while due := self._expiries.pop(now):
             self.remove(due[1])
 
-    def _known(self, msg_id: str, now: float) -> int:
+    def known(self, msg_id: str, now: float) -> int:
+        """Return the sequence that was stored under an id within the window, 0 if there is none."""
         in_order = self._ids_in_order
         while in_order and in_order[0][0] + self._window <= now:
             del self._ids[in_order.popleft()[1]]
@@ -160,10 +159,3 @@ class LogCore:
     def _size(self, message: Message) -> int:
         size = self._overhead + len(message.subject) + len(message.payload)
         return size + headers_size(message.headers) if message.headers else size
-
-
-def headers_size(headers: dict[str, str]) -> int:
-    """Return the bytes headers take in a NATS message: a version line, a line for each, an empty one."""
-    if not headers:
-        return 0
-    return 12 + sum(len(name.encode()) + len(value.encode()) + 4 for name, value in headers.items())

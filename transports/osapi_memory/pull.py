@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from osapi.errors import ClosedError, InvalidSettingError, TransportError
-from osapi_memory.connection import Inbox
+from osapi.inbox import Inbox
 from osapi_memory.consumer_core import PullCore
 
 if TYPE_CHECKING:
@@ -58,9 +58,10 @@ class MemoryPull:
         return self._inbox.take()
 
     def arrive(self, message: Message, deliveries: int) -> None:
-        """Take what the broker hands over."""
-        self._outstanding -= 1
-        self._inbox.put(MemoryDelivery(self, message, deliveries))
+        """Take what the broker hands over, unless the end came first."""
+        if self._inbox.ended is None:
+            self._outstanding -= 1
+            self._inbox.put(MemoryDelivery(self, message, deliveries))
 
     def miss(self) -> None:
         """Ask again in place of a message that got lost, as a client does whose request has timed out."""
@@ -73,6 +74,7 @@ class MemoryPull:
     def detach(self) -> None:
         """Leave the broker: the connection is down, and requests are forgotten there."""
         self.stream.close_pull(self.consumer, self.core, self.connection.broker.now())
+        self._copies.clear()
 
     def attach(self) -> None:
         """Come back and ask again for what did not arrive."""

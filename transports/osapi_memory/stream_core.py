@@ -80,14 +80,17 @@ class StreamCore:
 
         """
         self._tick(now)
-        receipt, message = self._log.append(subject, payload, headers, now, self._log.expires(now, ttl), msg_id)
-        if message is not None:
-            if self._freed:  # dropped messages freed slots
-                self._settle(now)
-            for consumer in self._interest.match(subject):
-                consumer.offer(message)
-                consumer.dispatch(now)
-        return receipt
+        log = self._log
+        # A repeated publish resolves an uncertain one, so it must find its id even when the stream is full by now.
+        if msg_id is not None and (known := log.known(msg_id, now)):
+            return Published(known, duplicate=True)
+        message = log.append(subject, payload, headers, now, log.expires(now, ttl), msg_id)
+        if self._freed:  # dropped messages freed slots
+            self._settle(now)
+        for consumer in self._interest.match(subject):
+            consumer.offer(message)
+            consumer.dispatch(now)
+        return Published(message.sequence)
 
     def schedule(
         self,
@@ -111,17 +114,16 @@ class StreamCore:
             raise InvalidSettingError("discard", "is 'new', with which nothing can be scheduled", "use 'old'")
         self._tick(now)
         self._log.check_size(target, payload, headers)
-        receipt, message = self._log.append(subject, payload, headers, now, self._log.expires(now, None))
+        message = self._log.append(subject, payload, headers, now, self._log.expires(now, None))
         if subject in self._schedules:
             self._log.remove(self._schedules[subject])
-        if message is not None:
-            self._targets[message.sequence] = target, ttl
-            self._schedules[subject] = message.sequence
-            self._plan.set(message.sequence, max(at, now))
-            self._route(message)
+        self._targets[message.sequence] = target, ttl
+        self._schedules[subject] = message.sequence
+        self._plan.set(message.sequence, max(at, now))
+        self._route(message)
         self._tick(now)
         self._settle(now)
-        return receipt
+        return Published(message.sequence)
 
     def get(self, sequence: int, now: float) -> Message | None:
         """Return a kept message by its sequence."""
@@ -184,6 +186,7 @@ class StreamCore:
         self.deleted = True
         for consumer in self.consumers.values():
             consumer.end()
+        self.consumers.clear()
 
     def open_pull(self, name: str, pull: PullCore, now: float) -> ConsumerCore:
         """Add a receiver to a consumer and return that.
@@ -305,9 +308,7 @@ class StreamCore:
         target, ttl = self._targets[sequence]
         self._log.remove(sequence)
         expires = self._log.expires(when, ttl)
-        message = self._log.append(target, schedule.payload, schedule.headers, when, expires)[1]
-        if message is not None:
-            self._route(message)
+        self._route(self._log.append(target, schedule.payload, schedule.headers, when, expires))
 
     # --- Steps ---------------------------------------------------------------------------------------------
 

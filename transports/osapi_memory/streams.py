@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import asynccontextmanager
 from functools import partial
 from math import isfinite
@@ -10,12 +9,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
+from osapi.configs import check_consumer
 from osapi.errors import ClosedError, InvalidSettingError, InvalidSubjectError, PayloadTooLargeError
+from osapi.rules.messages import check_headers, check_msg_id, check_ttl, headers_size
 from osapi.rules.subjects import MAX_SUBJECT_BYTES, check_filter, check_subject
-from osapi_memory.bucket_core import checked_ttl
-from osapi_memory.log_core import headers_size
 from osapi_memory.pull import MemoryPull
-from osapi_memory.settings import check_consumer
 from osapi_memory.subject_index import matcher
 
 if TYPE_CHECKING:
@@ -29,10 +27,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_PAYLOAD = 1 << 20
-
-_HEADER_NAME = re.compile(r"[!-9;-~]+")
-_HEADER_VALUE = re.compile(r"[^\r\n\x00]*")
-_MSG_ID = re.compile(r"[^\r\n\x00]+")
 
 
 class MemoryStream:
@@ -83,6 +77,7 @@ class MemoryStream:
         """Keep a message on `subject` until `at` (Unix seconds), then publish it on `target`."""
 
         def schedule() -> Published:
+            core = self._found()
             self._check_subject(subject)
             self._check_subject(target)
             if subject == target:
@@ -90,7 +85,7 @@ class MemoryStream:
             if not isfinite(at):
                 raise InvalidSettingError(at, "is not a moment", "give Unix seconds")
             kept = self._check(target, payload, headers, ttl, None)
-            return self._found().schedule(subject, payload, kept, self._now(), target=target, at=at, ttl=ttl)
+            return core.schedule(subject, payload, kept, self._now(), target=target, at=at, ttl=ttl)
 
         return await self._write(schedule)
 
@@ -162,7 +157,9 @@ class MemoryStream:
             MissingError, LimitReachedError, DisconnectedError
 
         """
-        pull = await self._read(lambda: MemoryPull(self._connection, self._found(), name))
+        await self._read(self._found)
+        # Opened where nothing can be cancelled or fail any more, or nobody would be left to close it.
+        pull = MemoryPull(self._connection, self._found(), name)
         self._connection.receivers[pull] = None
         return pull
 
@@ -176,9 +173,10 @@ class MemoryStream:
     def _publish(
         self, subject: str, payload: bytes, headers: Mapping[str, str] | None, msg_id: str | None, ttl: int | None
     ) -> Published:
+        core = self._found()
         self._check_subject(subject)
         kept = self._check(subject, payload, headers, ttl, msg_id)
-        return self._found().publish(subject, payload, kept, self._now(), msg_id, ttl)
+        return core.publish(subject, payload, kept, self._now(), msg_id, ttl)
 
     async def _read(self, call: Callable[[], T]) -> T:
         connection = self._connection
@@ -213,12 +211,11 @@ class MemoryStream:
         if headers is None and msg_id is None and ttl is None and len(payload) <= MAX_PAYLOAD:
             return {}
         sent = kept = dict(headers or {})
-        _check_headers(kept)
+        check_headers(kept)
         if ttl is not None:
-            sent = {**sent, "Nats-TTL": f"{checked_ttl(ttl)}s"}
+            sent = {**sent, "Nats-TTL": f"{check_ttl(ttl)}s"}
         if msg_id is not None:
-            if not _MSG_ID.fullmatch(msg_id):
-                raise InvalidSettingError(msg_id, "is not a message id", "give one line of text")
+            check_msg_id(msg_id)
             sent = {**sent, "Nats-Msg-Id": msg_id}
         size = len(payload) + headers_size(sent)
         if size > MAX_PAYLOAD:
@@ -255,12 +252,6 @@ class MemoryConsumer:
             yield pull
         finally:
             self._stream.close_pull(pull)
-
-
-def _check_headers(headers: dict[str, str]) -> None:
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-            raise InvalidSettingError({name: value}, "is not a header", "give a name without blanks and one line")
 
 
 def _copied(message: Message | None) -> Message | None:

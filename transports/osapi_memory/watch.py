@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from osapi.errors import ClosedError
+from osapi.inbox import Inbox
 from osapi_memory.bucket_core import WatchCore
-from osapi_memory.connection import Inbox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ class MemoryWatch:
         self._core = core
         self._inbox: Inbox[Entry] = Inbox()
         self._is_behind = False
-        sink = self._arrive if connection.wire is None else connection.wire.in_order(self._arrive)
+        sink = self._arrive if connection.wire is None else connection.wire.in_order(self._arrive_late)
         self._watch = WatchCore(patterns, sink, self._on_deleted)
         patterns = self._watch.patterns
         self._first: list[Entry] = []
@@ -99,6 +99,10 @@ class MemoryWatch:
             return
         self._position = entry.revision
         self._inbox.put(entry)
+
+    def _arrive_late(self, entry: Entry) -> None:
+        if self._inbox.ended is None:
+            self._arrive(entry)
 
     def _catch_up(self) -> None:
         for entry in self._core.since(self._watch.patterns, self._position, self._connection.broker.now()):

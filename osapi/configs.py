@@ -1,4 +1,4 @@
-"""What a bucket, stream or consumer may be configured to be; JetStream's own limits, refused before it would."""
+"""What a bucket, stream or consumer may be configured to be: JetStream's own limits, refused before it would."""
 
 from __future__ import annotations
 
