@@ -17,6 +17,7 @@ from osapi.agent import Agent
 from osapi.client import Client, JobDetail
 from osapi.discovery import connect
 from osapi.errors import (
+    AccessRefusedError,
     ClosedError,
     ConflictError,
     DisconnectedError,
@@ -41,12 +42,14 @@ from osapi.errors import (
     RecordError,
     Retry,
     Skip,
+    TlsError,
     TransientError,
     TransportError,
     UncertainError,
     UnknownHostError,
     UnknownJobError,
     UnknownOperationError,
+    UnsupportedBrokerError,
 )
 from osapi.handle import JobHandle, Response
 from osapi.operations import Job, Operation, Operations
@@ -54,6 +57,7 @@ from osapi.rules.records import Event, JobStatus, Policy, Registration, SlotStat
 from osapi.settings import Settings
 
 __all__ = [
+    "AccessRefusedError",
     "Agent",
     "Client",
     "ClosedError",
@@ -92,11 +96,13 @@ __all__ = [
     "Settings",
     "Skip",
     "SlotStatus",
+    "TlsError",
     "TransientError",
     "TransportError",
     "UncertainError",
     "UnknownHostError",
     "UnknownJobError",
     "UnknownOperationError",
+    "UnsupportedBrokerError",
     "connect",
 ]

@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from osapi.transport import Transport
 
 _GROUP = "osapi.transports"
-_EXTRAS = {"nats": "nats", "tls": "nats"}
 
 
 def connect(url: str) -> AbstractAsyncContextManager[Transport]:
-    """Open a transport for the length of a block: `memory://`, or another installed backend's URL.
+    """Open a transport for the length of a block: `memory://`, `nats://host:4222`, or another installed backend's URL.
 
     Backends register a function of the URL in the entry point group `osapi.transports`, under its scheme.
 
@@ -29,8 +28,7 @@ def connect(url: str) -> AbstractAsyncContextManager[Transport]:
     found = {entry.name: entry for entry in entry_points(group=_GROUP)}
     if not separator or scheme not in found:
         known = ", ".join(f"{name}://" for name in sorted(found)) or "none: install osapi with pip, not by copying"
-        hint = f"pip install 'osapi[{_EXTRAS[scheme]}]'" if scheme in _EXTRAS else f"installed are {known}"
         # Only the scheme is quoted: the rest may hold a password.
-        raise InvalidSettingError(f"{scheme}{separator}", "names no installed transport", hint)
+        raise InvalidSettingError(f"{scheme}{separator}", "names no installed transport", f"installed are {known}")
     opened: AbstractAsyncContextManager[Transport] = found[scheme].load()(url)
     return opened

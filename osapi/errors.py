@@ -185,5 +185,17 @@ class UncertainError(TransportError):
     """The connection broke before the answer: it may have been stored or not. Repeat it with the same id."""
 
 
+class AccessRefusedError(TransportError):
+    """Correct the credentials, or what the broker lets this user do: the message says what it refused."""
+
+
+class UnsupportedBrokerError(TransportError):
+    """Upgrade or reconfigure the broker: the message says what it lacks."""
+
+
+class TlsError(TransportError):
+    """Correct tls_ca, tls_cert, tls_key or the host's name: no trusted, encrypted connection could be made."""
+
+
 class ClosedError(TransportError):
     """The transport, watch or pull was closed, by its own block's end: do not use it after."""

@@ -1,0 +1,236 @@
+"""Requests over a connection: each is answered, lost with the connection, or out of time. Nothing waits for ever."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from itertools import count
+from secrets import token_hex
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+
+from osapi.errors import ClosedError, DisconnectedError, PayloadTooLargeError
+from osapi.inbox import Inbox
+from osapi.rules.messages import headers_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from osapi.errors import TransportError
+    from osapi_nats.connection import Connection, Incoming, Subscription
+
+# How often receivers look whether they still hear from the server, in seconds.
+_ROUND = 1.0
+
+# A batch of answers ends with one of these statuses; any other status is a refusal, which ends it as well.
+_END_OF_BATCH = 204
+
+
+class Receiver(Protocol):
+    """A pull or a watch, as its connection sees it."""
+
+    async def resume(self) -> None:
+        """Go on where it was, now that there is a connection.
+
+        Raises:
+            DisconnectedError, UncertainError: it broke again; resume is called again with the next one.
+            TransportError: there is nothing left to go on with.
+
+        """
+        ...
+
+    def is_deaf(self, now: float) -> bool:
+        """Tell whether the server has been silent for too long, by Trio's clock."""
+        ...
+
+    def end(self, error: Exception) -> None:
+        """Let whoever receives get an error."""
+        ...
+
+
+class Link:
+    """What all handles of one transport share: the connection, the requests under way, the open receivers."""
+
+    def __init__(self, connection: Connection, timeout: float, nursery: trio.Nursery) -> None:
+        self.connection = connection
+        self.timeout = timeout
+        self._nursery = nursery
+        self._closed = False
+        self._prefix = f"_INBOX.{token_hex(8)}."
+        self._numbers = count()
+        self._waiting: dict[str, Inbox[Incoming]] = {}
+        self._receivers: dict[Receiver, bool] = {}  # True while it is being resumed
+        self._up = trio.Event()
+        self._up.set()
+        connection.subscribe(f"{self._prefix}*", self._arrive)
+        connection.watch_state(self._on_state)
+        nursery.start_soon(self._make_rounds)
+
+    # --- Requests ------------------------------------------------------------------------------------------
+
+    async def request(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        *,
+        lost: type[TransportError] = DisconnectedError,
+    ) -> Incoming:
+        """Send a request and return its answer; cancelled, it may have been sent or not.
+
+        Raises:
+            ClosedError, DisconnectedError: nothing was sent.
+            lost: it was sent, and the answer did not come.
+
+        """
+        answers, key = self._send(subject, payload, headers)
+        try:
+            with trio.move_on_after(self.timeout):
+                await answers.wait()
+        finally:
+            del self._waiting[key]
+        return self._taken(answers, lost)[0]
+
+    async def request_batch(self, subject: str, payload: bytes) -> list[Incoming]:
+        """Send a request that only reads and return its answers, up to the one that marks the end, without that.
+
+        A refusal is an answer, and the last one.
+
+        Raises:
+            ClosedError, DisconnectedError
+
+        """
+        answers, key = self._send(subject, payload, None)
+        batch: list[Incoming] = []
+        try:
+            while not batch or not batch[-1].status:
+                with trio.move_on_after(self.timeout):
+                    await answers.wait()
+                batch += self._taken(answers, DisconnectedError)
+        finally:
+            del self._waiting[key]
+        return batch[:-1] if batch[-1].status == _END_OF_BATCH else batch
+
+    def _send(self, subject: str, payload: bytes, headers: Mapping[str, str] | None) -> tuple[Inbox[Incoming], str]:
+        self.check_open()
+        answers: Inbox[Incoming] = Inbox()
+        key = f"{self._prefix}{next(self._numbers)}"
+        self.connection.publish(subject, payload, key, headers)
+        self._waiting[key] = answers
+        return answers, key
+
+    def _taken(self, answers: Inbox[Incoming], lost: type[TransportError]) -> list[Incoming]:
+        if answers.items:
+            return answers.take()
+        if self._closed:
+            raise ClosedError("the transport's block has ended")
+        if answers.ended is not None:
+            raise lost("the connection broke before the answer")
+        raise lost(f"the server did not answer within {self.timeout:g} s")
+
+    def _arrive(self, message: Incoming) -> None:
+        if (answers := self._waiting.get(message.subject)) is not None:
+            answers.put(message)
+
+    # --- What gets no answer -------------------------------------------------------------------------------
+
+    def post(self, subject: str, payload: bytes, reply: str = "") -> None:
+        """Send a message that nobody waits for; without a connection it is lost."""
+        with suppress(DisconnectedError):
+            self.connection.publish(subject, payload, reply)
+
+    def listen(self, handler: Callable[[Incoming], None]) -> tuple[str, Subscription]:
+        """Return a subject that nobody else knows, and the subscription to it."""
+        subject = f"{self._prefix}to.{next(self._numbers)}"
+        return subject, self.connection.subscribe(subject, handler)
+
+    def check_size(self, what: str, payload: bytes, headers: Mapping[str, str] | None) -> None:
+        """Refuse what would make the server close the connection.
+
+        Raises:
+            PayloadTooLargeError
+
+        """
+        limit = self.connection.server.max_payload
+        size = len(payload) + (headers_size(headers) if headers else 0)
+        if size > limit:
+            raise PayloadTooLargeError(what, size, limit)
+
+    def check_open(self) -> None:
+        """Refuse to go on after the transport's block.
+
+        Raises:
+            ClosedError
+
+        """
+        if self._closed:
+            raise ClosedError("the transport's block has ended")
+
+    # --- Receivers -----------------------------------------------------------------------------------------
+
+    def add(self, receiver: Receiver) -> None:
+        """Look after a receiver, until `remove`."""
+        self._receivers[receiver] = False
+
+    def remove(self, receiver: Receiver) -> None:
+        """Leave a receiver alone."""
+        self._receivers.pop(receiver, None)
+
+    def resume(self, receiver: Receiver) -> None:
+        """Let a receiver go on as soon as there is a connection, in the background."""
+        if self._receivers.get(receiver) is False:
+            self._receivers[receiver] = True
+            self._nursery.start_soon(self._resume, receiver)
+
+    async def _resume(self, receiver: Receiver) -> None:
+        pause = 0.05
+        while receiver in self._receivers:
+            await self._up.wait()
+            try:
+                await receiver.resume()
+                break
+            except DisconnectedError:
+                # With a connection, this is a server that does not answer yet, or a stream without a leader.
+                await trio.sleep(pause)
+                pause = min(2 * pause, 1.0)
+            except Exception as error:  # noqa: BLE001 - whatever ended it is for whoever receives, not for the others
+                receiver.end(_ended(error))
+                break
+        if receiver in self._receivers:
+            self._receivers[receiver] = False
+
+    async def _make_rounds(self) -> None:
+        while True:
+            await trio.sleep(_ROUND)
+            now = trio.current_time()
+            for receiver in list(self._receivers):
+                if self.connection.is_up and receiver.is_deaf(now):
+                    self.resume(receiver)
+
+    # --- State ---------------------------------------------------------------------------------------------
+
+    def _on_state(self, is_up: bool) -> None:  # noqa: FBT001 - the callback's own shape
+        if is_up:
+            self._up.set()
+            for receiver in list(self._receivers):
+                self.resume(receiver)
+        else:
+            self._up = trio.Event()
+            for answers in self._waiting.values():
+                answers.end(DisconnectedError("the connection broke"))
+
+    def close(self) -> None:
+        """End all that is under way with `ClosedError`."""
+        self._closed = True
+        error = ClosedError("the transport has ended")
+        for receiver in list(self._receivers):
+            receiver.end(error)
+        self._receivers.clear()
+        for answers in self._waiting.values():
+            answers.end(error)
+
+
+def _ended(error: Exception) -> ClosedError:
+    ended = ClosedError(str(error))
+    ended.__cause__ = error
+    return ended

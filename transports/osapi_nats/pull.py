@@ -1,0 +1,172 @@
+"""A receiver of a durable consumer: requests that wait at the server, and what they are served."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import trio
+
+from osapi.errors import ClosedError, InvalidSettingError
+from osapi.inbox import Inbox
+from osapi_nats.api import ConsumerAnswer
+from osapi_nats.documents import ns
+from osapi_nats.messages import place_of, users
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from osapi_nats.api import Api
+    from osapi_nats.connection import Incoming, Subscription
+    from osapi_nats.link import Link
+
+# So long a request waits at the server before it has to be made again, in seconds.
+_EXPIRES = 30.0
+# That often the server says that it still holds a request. A server that is killed takes its connections along, but
+# one replica's leader may die while the connection is to another; then silence is all there is to see.
+_HEARTBEAT = 5.0
+_HEARTBEAT_OF_REPLICAS = 1.5
+# A request that was refused (too many wait) is made again after so long.
+_PAUSE = 1.0
+
+_HEARTBEAT_STATUS = 100
+_TIMED_OUT = 408
+_CONFLICT = 409
+
+_encode = msgspec.json.Encoder().encode
+
+
+class NatsPull:
+    """Implements `osapi.transport.Pull`, and `osapi_nats.link.Receiver`."""
+
+    def __init__(self, api: Api, stream: str, consumer: str, subject_at: int, replicas: int) -> None:
+        self._api = api
+        self._stream = stream
+        self._consumer = consumer
+        self._subject_at = subject_at
+        self._heartbeat = _HEARTBEAT if replicas == 1 else _HEARTBEAT_OF_REPLICAS
+        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
+        self._inbox: Inbox[NatsDelivery] = Inbox()
+        self._outstanding = 0  # requested and not yet here
+        self._reply = ""
+        self._subscription: Subscription | None = None
+        self._heard = 0.0
+        self._resumed = float("-inf")
+
+    # --- For the receiver ----------------------------------------------------------------------------------
+
+    def request(self, count: int) -> None:
+        """Ask for `count` messages more.
+
+        Raises:
+            InvalidSettingError: not a whole number of at least 1.
+
+        """
+        if type(count) is not int or count < 1:
+            raise InvalidSettingError(count, "is not a number of messages", "request at least 1")
+        if not self._outstanding:
+            self._heard = trio.current_time()
+        self._outstanding += count
+        if self._inbox.ended is None:
+            self._ask(count)
+
+    async def receive(self) -> Sequence[NatsDelivery]:
+        """Wait for messages and return all that have come; a cancelled call loses nothing."""
+        if self._inbox.items:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._inbox.wait()
+        return self._inbox.take()
+
+    # --- For the connection --------------------------------------------------------------------------------
+
+    async def resume(self) -> None:
+        """Ask again for all that has not come, where no answer to an earlier request can arrive."""
+        self._leave()
+        await trio.sleep(max(0.0, self._resumed + _PAUSE - trio.current_time()))
+        self._resumed = trio.current_time()
+        await self._api.read(
+            f"CONSUMER.INFO.{self._stream}.{self._consumer}", None, ConsumerAnswer, f"consumer {self._consumer}"
+        )
+        self._reply, self._subscription = self._api.link.listen(self._arrive)
+        self._heard = trio.current_time()
+        if self._outstanding:
+            self._ask(self._outstanding)
+
+    def is_deaf(self, now: float) -> bool:
+        """Tell whether the server has missed two heartbeats while a request should wait there."""
+        return self._outstanding > 0 and now > self._heard + 2 * self._heartbeat + 0.5
+
+    def end(self, error: Exception) -> None:
+        """Let the receiver get an error once it has taken what came."""
+        self._inbox.end(error)
+
+    def close(self, error: Exception) -> None:
+        """End; what was not yet received is dropped, and so delivered again after `ack_wait`."""
+        self._leave()
+        self._inbox.items.clear()
+        self._inbox.end(error)
+
+    def _leave(self) -> None:
+        # Without anybody listening the server drops the requests.
+        if self._subscription is not None:
+            self._subscription.unsubscribe()
+            self._subscription = None
+
+    def _ask(self, count: int) -> None:
+        if self._subscription is not None:
+            request = {"batch": count, "expires": ns(_EXPIRES), "idle_heartbeat": ns(self._heartbeat)}
+            self._api.link.post(self._next, _encode(request), self._reply)
+
+    # --- What comes ----------------------------------------------------------------------------------------
+
+    def _arrive(self, message: Incoming) -> None:
+        self._heard = trio.current_time()
+        if message.status:
+            self._control(message)
+        else:
+            self._outstanding -= 1
+            self._inbox.put(NatsDelivery(self._api.link, message, self._subject_at))
+
+    def _control(self, message: Incoming) -> None:
+        if message.status == _HEARTBEAT_STATUS:
+            return
+        if message.status == _TIMED_OUT:
+            self._ask(int(message.headers.get("Nats-Pending-Messages", "1")))
+        elif message.status == _CONFLICT and "Deleted" in message.description:
+            self._inbox.end(ClosedError(f"consumer {self._consumer} was deleted"))
+        else:
+            # Too many wait, the leader has changed, the server shuts down, or the consumer is not there.
+            self._api.link.resume(self)
+
+
+class NatsDelivery:
+    """Implements `osapi.transport.Delivery`."""
+
+    __slots__ = ("_link", "_reply", "deliveries", "headers", "payload", "sequence", "subject")
+
+    def __init__(self, link: Link, message: Incoming, subject_at: int) -> None:
+        place = place_of(message.reply)
+        self._link = link
+        self._reply = message.reply
+        self.subject = message.subject[subject_at:]
+        self.payload = message.payload
+        self.headers = users(message.headers)
+        self.sequence = place.sequence
+        self.deliveries = place.deliveries
+
+    def ack(self) -> None:
+        """Answer that it is done."""
+        self._link.post(self._reply, b"+ACK")
+
+    def nak(self, delay: float = 0.0) -> None:
+        """Ask for another delivery, `delay` seconds from now."""
+        self._link.post(self._reply, b"-NAK" if delay <= 0 else b'-NAK {"delay": %d}' % ns(delay))
+
+    def in_progress(self) -> None:
+        """Start `ack_wait` anew."""
+        self._link.post(self._reply, b"+WPI")
+
+    def term(self, reason: str = "") -> None:
+        """Answer that it shall never be delivered again."""
+        self._link.post(self._reply, f"+TERM {reason}".rstrip().encode())

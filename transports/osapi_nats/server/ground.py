@@ -1,0 +1,71 @@
+"""What a server needs before it starts: a free address, and a store that is its own."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from osapi.errors import TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+
+class ServerFailedError(TransportError):
+    """The server did not start, or ended: the message quotes what it said last."""
+
+
+def check_address(host: str, port: int) -> None:
+    """Refuse an address that nobody can listen on now; the server itself would open its store first.
+
+    Raises:
+        ServerFailedError
+
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # Without it, connections that were closed a moment ago would count.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise ServerFailedError(
+            f"nats-server cannot listen on {host}:{port}: {error.strerror}; "
+            "stop what uses that port, or give another address"
+        ) from error
+
+
+@contextmanager
+def own_store(folder: Path) -> Generator[int]:
+    """Create the folder of a store (mode 0700) and lock it for the block; returns the lock, a file descriptor.
+
+    A process that inherits the descriptor keeps the lock as long as it runs: a server that outlived its parent does
+    not share its store with the next one.
+
+    Raises:
+        ServerFailedError: it cannot be written to, or another server has it.
+
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(folder / "osapi.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ServerFailedError(
+            f"nats-server cannot write to its store {folder}: {error.strerror}; give a folder that this user may write"
+        ) from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ServerFailedError(
+                f"another nats-server uses the store {folder}; stop it, or give another folder"
+            ) from error
+        yield lock
+    finally:
+        os.close(lock)

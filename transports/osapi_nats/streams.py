@@ -1,0 +1,241 @@
+"""A stream and its durable consumers on JetStream."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from math import isfinite
+from typing import TYPE_CHECKING
+
+import trio
+
+from osapi.configs import check_consumer
+from osapi.errors import (
+    ClosedError,
+    InvalidSettingError,
+    InvalidSubjectError,
+    LimitReachedError,
+    PayloadTooLargeError,
+)
+from osapi.rules.messages import check_headers, check_msg_id, check_ttl
+from osapi.rules.subjects import check_filter, check_subject, matches
+from osapi.transport import ConsumerInfo, Published, StreamInfo
+from osapi_nats.api import (
+    MESSAGE_TOO_LARGE,
+    Answer,
+    ConsumerAnswer,
+    ConsumerList,
+    NoConsumerError,
+    Purged,
+    StreamAnswer,
+)
+from osapi_nats.documents import consumer_config, consumer_document
+from osapi_nats.pull import NatsPull
+from osapi_nats.reader import Reader
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from osapi.transport import ConsumerConfig, Message, StreamConfig
+    from osapi_nats.api import Api
+
+
+class NatsStream:
+    """Implements `osapi.transport.Stream`; `prefix` is the namespace with its dot, or nothing."""
+
+    def __init__(self, api: Api, config: StreamConfig, name: str, prefix: str) -> None:
+        self.api = api
+        self.name = name
+        self.prefix = prefix
+        self._config = config
+        self._what = f"stream {config.name}"
+        self._reader = Reader(api, name, self._what, len(prefix), config.replicas)
+
+    @property
+    def config(self) -> StreamConfig:
+        """Return the settings that the stream was opened with."""
+        return self._config
+
+    # --- Messages ------------------------------------------------------------------------------------------
+
+    async def publish(
+        self,
+        subject: str,
+        payload: bytes,
+        *,
+        headers: Mapping[str, str] | None = None,
+        msg_id: str | None = None,
+        ttl: int | None = None,
+    ) -> Published:
+        """Store a message and return its receipt."""
+        self._check_subject(subject)
+        sent = _checked(headers)
+        if msg_id is not None:
+            check_msg_id(msg_id)
+            if self._config.duplicate_window:
+                sent["Nats-Msg-Id"] = msg_id
+        if ttl is not None:
+            sent["Nats-TTL"] = f"{check_ttl(ttl)}s"
+        return await self._publish(subject, payload, sent)
+
+    async def schedule(
+        self,
+        subject: str,
+        payload: bytes,
+        *,
+        target: str,
+        at: float,
+        headers: Mapping[str, str] | None = None,
+        ttl: int | None = None,
+    ) -> Published:
+        """Keep a message on `subject` until `at` (Unix seconds), then publish it on `target`."""
+        self._check_subject(subject)
+        self._check_subject(target)
+        if subject == target:
+            raise InvalidSubjectError(target, "is the schedule's own subject", "give another as the target")
+        if not isfinite(at):
+            raise InvalidSettingError(at, "is not a moment", "give Unix seconds")
+        sent = _checked(headers)
+        sent["Nats-Schedule"] = f"@at {_stamp(at)}"
+        sent["Nats-Schedule-Target"] = f"{self.prefix}{target}"
+        if ttl is not None:
+            sent["Nats-Schedule-TTL"] = f"{check_ttl(ttl)}s"
+        return await self._publish(subject, payload, sent)
+
+    async def get(self, sequence: int) -> Message | None:
+        """Return a kept message by its sequence."""
+        if sequence < 1:
+            await trio.lowlevel.checkpoint()
+            return None
+        return await self._reader.message({"seq": sequence})
+
+    async def last(self, subject: str) -> Message | None:
+        """Return the newest kept message on a subject (wildcards allowed)."""
+        check_filter(subject)
+        return await self._reader.message({"last_by_subj": f"{self.prefix}{subject}"})
+
+    async def purge(self, subject: str = ">") -> int:
+        """Remove every message that matches, pending schedules included, and return how many."""
+        check_filter(subject)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        request = {"filter": f"{self.prefix}{subject}"}
+        return (await self.api.write(f"STREAM.PURGE.{self.name}", request, Purged, self._what)).purged
+
+    async def info(self) -> StreamInfo:
+        """Return the stream's figures."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        state = (await self.api.read(f"STREAM.INFO.{self.name}", None, StreamAnswer, self._what)).state
+        return StreamInfo(
+            self._config, state.messages, state.bytes, state.first_seq, state.last_seq, state.consumer_count
+        )
+
+    async def _publish(self, subject: str, payload: bytes, headers: dict[str, str]) -> Published:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        what = f"message on {subject}"
+        ack = await self.api.publish(f"{self.prefix}{subject}", payload, headers or None, what)
+        if ack.error is None:
+            return Published(ack.seq, ack.duplicate)
+        if ack.error.err_code == MESSAGE_TOO_LARGE:
+            raise PayloadTooLargeError(what, len(payload), self._config.max_msg_size)
+        raise await self.api.refused(ack.error, self.name, self._what)
+
+    def _check_subject(self, subject: str) -> None:
+        check_subject(subject)
+        if not any(matches(own, subject) for own in self._config.subjects):
+            subjects = ", ".join(self._config.subjects)
+            raise InvalidSubjectError(subject, f"is not of stream {self._config.name}", f"it has {subjects}")
+
+    # --- Consumers -----------------------------------------------------------------------------------------
+
+    async def consumer(self, config: ConsumerConfig) -> NatsConsumer:
+        """Create a durable consumer, or open it and replace its settings."""
+        check_consumer(config, self._config.subjects)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        document = consumer_document(config, [f"{self.prefix}{pattern}" for pattern in config.filters])
+        request = {"stream_name": self.name, "config": document}
+        await self.api.write(
+            f"CONSUMER.CREATE.{self.name}.{config.name}", request, ConsumerAnswer, f"consumer {config.name}"
+        )
+        return NatsConsumer(self, config)
+
+    async def consumers(self) -> list[ConsumerInfo]:
+        """Return all consumers, by name."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        found: dict[str, ConsumerInfo] = {}
+        offset = 0
+        while True:
+            page = await self.api.read(f"CONSUMER.LIST.{self.name}", {"offset": offset}, ConsumerList, self._what)
+            for told in page.consumers:
+                found[told.name] = _info(consumer_config(told.config, len(self.prefix)), told)
+            offset += len(page.consumers)
+            if not page.consumers or offset >= page.total:
+                return [found[name] for name in sorted(found)]
+
+    async def delete_consumer(self, name: str) -> bool:
+        """Remove a consumer and say whether it was there; its open pulls end with `ClosedError`."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            await self.api.write(f"CONSUMER.DELETE.{self.name}.{name}", None, Answer, f"consumer {name}")
+        except NoConsumerError:
+            return False
+        return True
+
+
+class NatsConsumer:
+    """Implements `osapi.transport.Consumer`."""
+
+    def __init__(self, stream: NatsStream, config: ConsumerConfig) -> None:
+        self._stream = stream
+        self._config = config
+
+    @property
+    def config(self) -> ConsumerConfig:
+        """Return the settings that it was opened with."""
+        return self._config
+
+    def pull(self) -> AbstractAsyncContextManager[NatsPull]:
+        """Open a receiver."""
+        return self._pull()
+
+    async def info(self) -> ConsumerInfo:
+        """Return where it stands."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        return _info(self._config, await self._read())
+
+    async def _read(self) -> ConsumerAnswer:
+        name = self._config.name
+        return await self._stream.api.read(
+            f"CONSUMER.INFO.{self._stream.name}.{name}", None, ConsumerAnswer, f"consumer {name}"
+        )
+
+    @asynccontextmanager
+    async def _pull(self) -> AsyncGenerator[NatsPull]:
+        stream = self._stream
+        link = stream.api.link
+        pull = NatsPull(stream.api, stream.name, self._config.name, len(stream.prefix), stream.config.replicas)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if (await self._read()).num_waiting >= self._config.max_waiting:
+            raise LimitReachedError(f"consumer {self._config.name}: {self._config.max_waiting} (max_waiting) wait")
+        try:
+            await pull.resume()
+            link.add(pull)
+            yield pull
+        finally:
+            link.remove(pull)
+            pull.close(ClosedError("the pull's block has ended"))
+
+
+def _info(config: ConsumerConfig, told: ConsumerAnswer) -> ConsumerInfo:
+    return ConsumerInfo(config, told.num_pending, told.num_ack_pending, told.num_redelivered, told.num_waiting)
+
+
+def _checked(headers: Mapping[str, str] | None) -> dict[str, str]:
+    if not headers:
+        return {}
+    check_headers(headers)
+    return dict(headers)
+
+
+def _stamp(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
