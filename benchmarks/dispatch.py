@@ -139,6 +139,10 @@ async def measure_all(jobs: int) -> dict[str, list[Figures]]:
 # --- The report --------------------------------------------------------------------------------------------
 
 
+def machine() -> str:
+    return f"Python {platform.python_version()}, Trio {trio.__version__}, {os.cpu_count()} CPUs"
+
+
 def report(rounds: dict[str, list[Figures]], jobs: int) -> dict[str, Any]:
     rows = {name: medians(figures) for name, figures in rounds.items()}
     # Of each round by itself, since its two sides ran one right after the other.
@@ -152,7 +156,7 @@ def report(rounds: dict[str, list[Figures]], jobs: int) -> dict[str, Any]:
         for outstanding in (OUTSTANDING, 1)
     }
     return {
-        "machine": f"Python {platform.python_version()}, Trio {trio.__version__}, {os.cpu_count()} CPUs",
+        "machine": machine(),
         "jobs": jobs,
         "rows": {name: msgspec.to_builtins(row) for name, row in rows.items()},
         "rounds": msgspec.to_builtins(rounds),
