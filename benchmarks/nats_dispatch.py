@@ -99,15 +99,18 @@ async def watched(
 
 
 async def measure_osapi(server: Server, url: str, storage: Storage, jobs: int, outstanding: int) -> Measured:
-    async with worker("osapi", url, storage) as agent, osapi.connect(url) as transport:
-        async with osapi.Client(transport, operations, settings=settings(storage)) as client:
+    async with (
+        worker("osapi", url, storage) as agent,
+        osapi.connect(url) as transport,
+        osapi.Client(transport, operations, settings=settings(storage)) as client,
+    ):
 
-            async def work() -> None:
-                handle = await client.submit("bench.noop")
-                answers = await handle.result()
-                assert answers["x"].unwrap() == Hostname("x")
+        async def work() -> None:
+            handle = await client.submit("bench.noop")
+            answers = await handle.result()
+            assert answers["x"].unwrap() == Hostname("x")
 
-            return await watched(work, jobs, outstanding, agent, server.pid)
+        return await watched(work, jobs, outstanding, agent, server.pid)
 
 
 async def measure_floor(server: Server, url: str, storage: Storage, jobs: int, outstanding: int) -> Measured:

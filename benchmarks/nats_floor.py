@@ -38,11 +38,13 @@ class Wire:
         connection.subscribe(f"{self._inbox}*", lambda told: self._waiting.pop(told.subject)(told))
 
     def ask(self, subject: str, payload: bytes, done: Callable[[Incoming], None]) -> None:
+        """Send a request whose answer goes to `done`."""
         reply = f"{self._inbox}{next(self._numbers)}"
         self._waiting[reply] = done
         self.connection.publish(subject, payload, reply)
 
     async def call(self, subject: str, request: object) -> Any:
+        """Call the JetStream API."""
         answered = trio.Event()
         answers: list[Incoming] = []
 
@@ -66,6 +68,7 @@ class Client:
         self._answers: dict[str, tuple[trio.Event, list[bytes]]] = {}
 
     def arrive(self, told: Incoming) -> None:
+        """Take an answer from the watch, or a control message of it."""
         if told.status:
             if told.reply:
                 self._wire.connection.publish(told.reply, b"")
@@ -75,6 +78,7 @@ class Client:
         event.set()
 
     async def run(self) -> bytes:
+        """Submit one job and wait for its answer."""
         job = str(next(self._numbers))
         event, answers = self._answers[job] = trio.Event(), []
         self._wire.ask(f"$KV.queue.jobs.{job}", DEFINITION, lambda _: self._notify(job))
@@ -129,9 +133,7 @@ async def serve(url: str, storage: str) -> None:
 
             def answer(definition: Incoming) -> None:
                 assert definition.payload == DEFINITION
-                found.ask(
-                    f"$KV.answers.{job}", b'{"hostname":"x"}', lambda _: connection.publish(told.reply, b"+ACK")
-                )
+                found.ask(f"$KV.answers.{job}", b'{"hostname":"x"}', lambda _: connection.publish(told.reply, b"+ACK"))
 
             found.ask(f"$JS.API.DIRECT.GET.KV_queue.$KV.queue.jobs.{job}", b"", answer)
 

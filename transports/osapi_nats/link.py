@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from itertools import count
 from secrets import token_hex
 from typing import TYPE_CHECKING, Protocol
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from osapi.errors import TransportError
     from osapi_nats.connection import Connection, Incoming, Subscription
 
-# How often receivers look whether they still hear from the server, in seconds.
+# How often we look for requests that are late and receivers that hear nothing, in seconds.
 _ROUND = 1.0
 
 # A batch of answers ends with one of these statuses; any other status is a refusal, which ends it as well.
@@ -58,7 +57,7 @@ class Link:
         self._closed = False
         self._prefix = f"_INBOX.{token_hex(8)}."
         self._numbers = count()
-        self._waiting: dict[str, Inbox[Incoming]] = {}
+        self._waiting: dict[str, _Answers] = {}
         self._receivers: dict[Receiver, bool] = {}  # True while it is being resumed
         self._up = trio.Event()
         self._up.set()
@@ -83,12 +82,11 @@ class Link:
             lost: it was sent, and the answer did not come.
 
         """
-        answers, key = self._send(subject, payload, headers)
+        answers = self._send(subject, payload, headers)
         try:
-            with trio.move_on_after(self.timeout):
-                await answers.wait()
+            await answers.wait()
         finally:
-            del self._waiting[key]
+            del self._waiting[answers.key]
         return self._taken(answers, lost)[0]
 
     async def request_batch(self, subject: str, payload: bytes) -> list[Incoming]:
@@ -100,44 +98,51 @@ class Link:
             ClosedError, DisconnectedError
 
         """
-        answers, key = self._send(subject, payload, None)
+        answers = self._send(subject, payload, None)
         batch: list[Incoming] = []
         try:
             while not batch or not batch[-1].status:
-                with trio.move_on_after(self.timeout):
-                    await answers.wait()
+                await answers.wait()
                 batch += self._taken(answers, DisconnectedError)
         finally:
-            del self._waiting[key]
+            del self._waiting[answers.key]
         return batch[:-1] if batch[-1].status == _END_OF_BATCH else batch
 
-    def _send(self, subject: str, payload: bytes, headers: Mapping[str, str] | None) -> tuple[Inbox[Incoming], str]:
+    def _send(self, subject: str, payload: bytes, headers: Mapping[str, str] | None) -> _Answers:
         self.check_open()
-        answers: Inbox[Incoming] = Inbox()
-        key = f"{self._prefix}{next(self._numbers)}"
-        self.connection.publish(subject, payload, key, headers)
-        self._waiting[key] = answers
-        return answers, key
+        answers = _Answers(f"{self._prefix}{next(self._numbers)}", trio.current_time() + self.timeout)
+        self.connection.publish(subject, payload, answers.key, headers)
+        self._waiting[answers.key] = answers
+        return answers
 
-    def _taken(self, answers: Inbox[Incoming], lost: type[TransportError]) -> list[Incoming]:
+    def _taken(self, answers: _Answers, lost: type[TransportError]) -> list[Incoming]:
         if answers.items:
             return answers.take()
         if self._closed:
             raise ClosedError("the transport's block has ended")
-        if answers.ended is not None:
-            raise lost("the connection broke before the answer")
-        raise lost(f"the server did not answer within {self.timeout:g} s")
+        raise lost(str(answers.ended))
 
     def _arrive(self, message: Incoming) -> None:
-        if (answers := self._waiting.get(message.subject)) is not None:
+        answers = self._waiting.get(message.subject)
+        if answers is not None:
             answers.put(message)
+
+    def _give_up_late(self, now: float) -> None:
+        # In the order in which they were sent, and all may take equally long: the late ones are in front. One look a
+        # second in place of a timeout for each request saves a fifth of what a request costs.
+        for answers in list(self._waiting.values()):
+            if answers.due > now:
+                return
+            answers.end(DisconnectedError(f"the server did not answer within {self.timeout:g} s"))
 
     # --- What gets no answer -------------------------------------------------------------------------------
 
     def post(self, subject: str, payload: bytes, reply: str = "") -> None:
         """Send a message that nobody waits for; without a connection it is lost."""
-        with suppress(DisconnectedError):
+        try:
             self.connection.publish(subject, payload, reply)
+        except DisconnectedError:
+            return
 
     def listen(self, handler: Callable[[Incoming], None]) -> tuple[str, Subscription]:
         """Return a subject that nobody else knows, and the subscription to it."""
@@ -203,6 +208,7 @@ class Link:
         while True:
             await trio.sleep(_ROUND)
             now = trio.current_time()
+            self._give_up_late(now)
             for receiver in list(self._receivers):
                 if self.connection.is_up and receiver.is_deaf(now):
                     self.resume(receiver)
@@ -217,7 +223,7 @@ class Link:
         else:
             self._up = trio.Event()
             for answers in self._waiting.values():
-                answers.end(DisconnectedError("the connection broke"))
+                answers.end(DisconnectedError("the connection broke before the answer"))
 
     def close(self) -> None:
         """End all that is under way with `ClosedError`."""
@@ -228,6 +234,17 @@ class Link:
         self._receivers.clear()
         for answers in self._waiting.values():
             answers.end(error)
+
+
+class _Answers(Inbox["Incoming"]):
+    """What comes back for one request, by when it has to."""
+
+    __slots__ = ("due", "key")
+
+    def __init__(self, key: str, due: float) -> None:
+        super().__init__()
+        self.key = key
+        self.due = due
 
 
 def _ended(error: Exception) -> ClosedError:
