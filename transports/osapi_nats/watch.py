@@ -60,7 +60,7 @@ class NatsWatch:
         self._flow = ""  # what to answer once everything was taken
         self._name = ""
         self._subscription: Subscription | None = None
-        self._last_number = 0
+        self._last_number: int = 0
         self._is_broken = False
         self._heard = 0.0
 
