@@ -1,4 +1,4 @@
-"""What JETSTREAM.md says of consumers, but for redelivery, one bullet after the other, on the core."""
+"""What JetStream was seen to do with consumers, but for redelivery, one bullet after the other, on the core."""
 
 from __future__ import annotations
 

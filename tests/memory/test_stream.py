@@ -1,4 +1,4 @@
-"""What JETSTREAM.md says of streams, on the core."""
+"""What JetStream was seen to do with streams, on the core."""
 
 from __future__ import annotations
 

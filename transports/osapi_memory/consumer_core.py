@@ -1,6 +1,6 @@
 """A durable pull consumer without a clock, a task or a wire: who gets which message, and when again.
 
-C1-C6 and C9 of `osapi.transport`, as JetStream was seen to do it (JETSTREAM.md, "Consumers"). A message is in one of
+C1-C6 and C9 of `osapi.transport`, as JetStream was seen to do it. A message is in one of
 these places, and nothing is ever searched for:
 
     new       matches, and was never delivered

@@ -48,6 +48,7 @@ class NatsPull:
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox: Inbox[NatsDelivery] = Inbox()
         self._outstanding = 0  # requested and not yet here
+        self._held_back = 0  # of these, what the server has not been told of
         self._reply = ""
         self._subscription: Subscription | None = None
         self._heard = 0.0
@@ -67,8 +68,8 @@ class NatsPull:
         if not self._outstanding:
             self._heard = trio.current_time()
         self._outstanding += count
-        if self._inbox.ended is None:
-            self._ask(count)
+        self._held_back += count
+        self._ask()
 
     async def receive(self) -> Sequence[NatsDelivery]:
         """Wait for messages and return all that have come; a cancelled call loses nothing."""
@@ -90,8 +91,8 @@ class NatsPull:
         )
         self._reply, self._subscription = self._api.link.listen(self._arrive)
         self._heard = trio.current_time()
-        if self._outstanding:
-            self._ask(self._outstanding)
+        self._held_back = self._outstanding
+        self._ask()
 
     def is_deaf(self, now: float) -> bool:
         """Tell whether the server has missed two heartbeats while a request should wait there."""
@@ -113,8 +114,12 @@ class NatsPull:
             self._subscription.unsubscribe()
             self._subscription = None
 
-    def _ask(self, count: int) -> None:
-        if self._subscription is not None:
+    def _ask(self) -> None:
+        # A request for each message costs the server more than the message. Some are held back, as long as four
+        # times as many wait there: whoever asked for more than arrives gets no less, for at none waiting all are sent.
+        count = self._held_back
+        if count and 4 * count >= self._outstanding - count and self._subscription is not None:
+            self._held_back = 0
             request = {"batch": count, "expires": ns(_EXPIRES), "idle_heartbeat": ns(self._heartbeat)}
             self._api.link.post(self._next, _encode(request), self._reply)
 
@@ -126,13 +131,16 @@ class NatsPull:
             self._control(message)
         else:
             self._outstanding -= 1
+            if self._held_back:
+                self._ask()
             self._inbox.put(NatsDelivery(self._api.link, message, self._subject_at))
 
     def _control(self, message: Incoming) -> None:
         if message.status == _HEARTBEAT_STATUS:
             return
         if message.status == _TIMED_OUT:
-            self._ask(int(message.headers.get("Nats-Pending-Messages", "1")))
+            self._held_back += int(message.headers.get("Nats-Pending-Messages", "1"))
+            self._ask()
         elif message.status == _CONFLICT and "Deleted" in message.description:
             self._inbox.end(ClosedError(f"consumer {self._consumer} was deleted"))
         else:
