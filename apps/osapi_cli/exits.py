@@ -3,7 +3,9 @@
     0    all is well
     1    a host failed, or does not exist
     2    the command line is wrong
-    69   the server cannot be reached
+    69   the server cannot be reached, or does not start
+    78   the configuration is wrong
+    129  hung up (SIGHUP), as the end of a terminal does
     130  interrupted (SIGINT)
     141  nobody reads the output any more (SIGPIPE)
     143  terminated (SIGTERM)
@@ -34,9 +36,10 @@ OK: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
 UNREACHABLE: Final = 69
+CONFIG: Final = 78
 BROKEN_PIPE: Final = 128 + 13
 
-_TOLD: Final = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+_TOLD: Final = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 
 
 class SignalledError(Exception):
@@ -51,7 +54,7 @@ class SignalledError(Exception):
 
 
 def end_on_signals() -> None:
-    """Let SIGINT and SIGTERM end the process at once with one line.
+    """Let SIGINT, SIGTERM and SIGHUP end the process at once with one line.
 
     One that is ignored stays ignored: a shell script starts so what it puts in the background.
     """
@@ -116,10 +119,14 @@ def report(error: Exception, *, debug: bool) -> int:
         message, status = _verdict(leaf)
         statuses.append(status)
         if message:
-            # Whatever is quoted in it, it stays one line, and plays no tricks on the terminal.
-            _tell(f"osapi: {printable(' '.join(message.split()))}\n")
+            tell(message)
     _settle_stdout()
     return max(statuses)
+
+
+def tell(message: str) -> None:
+    """Tell something on one line of stderr, whatever is quoted in it, without tricks on the terminal."""
+    _tell(f"osapi: {printable(' '.join(message.split()))}\n")
 
 
 def printable(text: str) -> str:
@@ -151,7 +158,12 @@ def _verdict(error: BaseException) -> tuple[str, int]:
 
 def _verdict_on_work(error: BaseException) -> tuple[str, int]:
     import osapi  # noqa: PLC0415 - a quarter of a second that a mistyped flag need not wait for
+    from osapi_cli.problems import ProblemError, UnavailableError  # noqa: PLC0415
 
+    if isinstance(error, ProblemError):
+        return str(error), CONFIG
+    if isinstance(error, UnavailableError):
+        return str(error), UNREACHABLE
     if isinstance(error, osapi.InvalidInputError):
         return str(error), USAGE
     if isinstance(error, osapi.DisconnectedError | osapi.UncertainError):

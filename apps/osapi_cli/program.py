@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from osapi_cli import exits
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-_DEBUG = "Show tracebacks and the log on stderr."
-_JSON = "Print JSON, for programs."
-
-AnyCommand = TypeVar("AnyCommand", bound="Callable[..., object]")
-
-
-@dataclass
-class Flags:
-    """The flags that every command knows."""
-
-    json: bool = False
-    debug: bool = False
+from osapi_cli.configure import config
+from osapi_cli.group import Flags, Program, global_flags
+from osapi_cli.nats import nats
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -52,45 +37,12 @@ def _invoke(arguments: list[str], flags: Flags) -> int:
     return status
 
 
-class Program(click.Group):
-    """A group that says what was probably meant by a mistyped command."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that the first argument names."""
-        name = args[0]
-        if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
-            raise click.UsageError(f"there is no command {name!r}{self._hint(name)}", ctx)
-        return super().resolve_command(ctx, args)
-
-    def _hint(self, name: str) -> str:
-        from difflib import get_close_matches  # noqa: PLC0415 - only for those who mistype
-
-        near = get_close_matches(name, self.commands)
-        return f"; did you mean {' or '.join(near)}?" if near else ""
-
-
-def _set(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click calls it so
-    if value and param.name:
-        setattr(ctx.ensure_object(Flags), param.name, True)
-
-
-def global_flags(command: AnyCommand) -> AnyCommand:
-    """Give a command the flags of every command; they mean the same before and after its name."""
-    for option in (
-        click.option("-d", "--debug", is_flag=True, expose_value=False, callback=_set, help=_DEBUG),
-        click.option("-j", "--json", is_flag=True, expose_value=False, callback=_set, help=_JSON),
-    ):
-        command = option(command)
-    return command
-
-
 @click.group(
     cls=Program,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Data goes to stdout, everything else to stderr. Exit status: 0; 1 when a host failed; 2 usage.",
+    epilog="Data goes to stdout, everything else to stderr. Exit status: 0; 1 when a host failed; 2 usage; "
+    "69 server unreachable; 78 bad configuration.",
 )
 @click.version_option(package_name="osapi", message="%(prog)s %(version)s")
 @global_flags
@@ -131,3 +83,7 @@ def demo(flags: Flags, targets: tuple[str, ...]) -> int:
     else:
         output.show(demo_view.for_people(played))
     return exits.FAILED if played.failed else exits.OK
+
+
+for command in (config, nats):
+    program.add_command(command)

@@ -27,9 +27,9 @@ def check_address(host: str, port: int) -> None:
 
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        # Of a name such as localhost the server takes the address of IPv4, if there is one.
+        family, kind, protocol, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
         with socket.socket(family, kind, protocol) as probe:
             # Without it, connections that were closed a moment ago would count.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

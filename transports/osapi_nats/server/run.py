@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from osapi_nats.server.settings import ServerSettings
 
 _KILLED: Final = 5.0  # what the kernel may take for it, with much memory or a slow disk
+_READ: Final = 1.0  # for what an ended server has still in the pipe
 _POLL: Final = 0.005
 _TAIL: Final = 20
 _PREFIX = re.compile(r"^\[\d+\] \S+ \S+ \[(\w+)\] ")
@@ -93,6 +94,8 @@ class Server:
         self._port = settings.port
         self._process: trio.Process | None = None
         self._read = trio.Event()
+        self._read.set()
+        self._reading = trio.CancelScope()
         self._last: deque[str] = deque(maxlen=_TAIL)
 
     @property
@@ -145,14 +148,16 @@ class Server:
     async def stop(self) -> None:
         """Stop it in an orderly way; kill it if that takes too long. Does nothing if it has ended."""
         process = self._process
-        if process is None or process.poll() is not None:
-            return
-        process.terminate()
-        process.send_signal(signal.SIGCONT)  # a test may have stopped it for a while
-        with trio.move_on_after(self._grace, shield=True):
-            await process.wait()
-            return
-        await self.kill()
+        if process is not None and process.poll() is None:
+            process.terminate()
+            process.send_signal(signal.SIGCONT)  # a test may have stopped it for a while
+            with trio.move_on_after(self._grace, shield=True):
+                await process.wait()
+            if process.poll() is None:
+                await self.kill()
+        with trio.move_on_after(_READ, shield=True):
+            await self._read.wait()
+        self._reading.cancel()
 
     async def kill(self) -> None:
         """Kill it with SIGKILL, as a crash would, and return once it has ended."""
@@ -191,6 +196,8 @@ class Server:
     async def _spawn(self) -> trio.Process:
         self._last.clear()
         self._read = trio.Event()
+        # Whoever cancels us does not take away the pipe: a server that writes to nobody dies of it, half shut down.
+        self._reading = trio.CancelScope(shield=True)
         process = await trio.lowlevel.open_process(
             [str(self._binary), "-c", str(self._folder / "nats.conf")],
             stdin=subprocess.DEVNULL,
@@ -199,17 +206,18 @@ class Server:
             pass_fds=[self._lock],
             process_group=0,  # Ctrl-C is for us: we stop the server once nobody needs it any more
         )
-        self._nursery.start_soon(self._read_output, process, self._read)
+        self._nursery.start_soon(self._read_output, process, self._reading, self._read)
         return process
 
-    async def _read_output(self, process: trio.Process, done: trio.Event) -> None:
+    async def _read_output(self, process: trio.Process, scope: trio.CancelScope, done: trio.Event) -> None:
         assert process.stdout is not None  # noqa: S101 - it was asked for
         rest = b""
-        async with process.stdout as output:
-            async for part in output:
-                *lines, rest = (rest + part).split(b"\n")
-                for line in lines:
-                    self._note(line)
+        with scope:
+            async with process.stdout as output:
+                async for part in output:
+                    *lines, rest = (rest + part).split(b"\n")
+                    for line in lines:
+                        self._note(line)
         self._note(rest)
         done.set()
 

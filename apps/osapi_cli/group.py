@@ -1,0 +1,84 @@
+"""What all commands share: their flags, and what was probably meant by a mistyped name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from osapi_cli.configuration import Loaded
+
+_DEBUG = "Show tracebacks and the log on stderr."
+_JSON = "Print JSON, for programs."
+_FILE = "The configuration file; else $OSAPI_CONFIG, ~/.config/osapi/osapi.yaml or /etc/osapi/osapi.yaml."
+
+AnyCommand = TypeVar("AnyCommand", bound="Callable[..., object]")
+
+
+@dataclass
+class Flags:
+    """The flags that every command knows."""
+
+    json: bool = False
+    debug: bool = False
+    file: str = ""
+
+    def configuration(self) -> Loaded:
+        """Return the configuration, and tell on stderr what to warn of.
+
+        Raises:
+            ConfigurationError
+
+        """
+        import os  # noqa: PLC0415
+
+        from osapi_cli import exits  # noqa: PLC0415
+        from osapi_cli.configuration import load  # noqa: PLC0415 - only for commands that need it
+
+        loaded = load(self.file, os.environ)
+        for warning in loaded.warnings:
+            exits.tell(f"warning: {warning}")
+        return loaded
+
+
+class Program(click.Group):
+    """A group that says what was probably meant by a mistyped command, and that one is missing if it is."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        # Else click answers with the whole help, and its versions differ in where and with which status.
+        super().__init__(*args, **{"no_args_is_help": False, **settings})
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first argument names."""
+        name = args[0]
+        if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
+            raise click.UsageError(f"there is no command {name!r}{self._hint(name)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def _hint(self, name: str) -> str:
+        from difflib import get_close_matches  # noqa: PLC0415 - only for those who mistype
+
+        near = get_close_matches(name, self.commands)
+        return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def _set(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    if value and param.name:
+        setattr(ctx.ensure_object(Flags), param.name, value)
+
+
+def global_flags(command: AnyCommand) -> AnyCommand:
+    """Give a command the flags of every command; they mean the same before and after its name."""
+    for option in (
+        click.option("-d", "--debug", is_flag=True, expose_value=False, callback=_set, help=_DEBUG),
+        click.option("-f", "--osapi-file", "file", metavar="PATH", expose_value=False, callback=_set, help=_FILE),
+        click.option("-j", "--json", is_flag=True, expose_value=False, callback=_set, help=_JSON),
+    ):
+        command = option(command)
+    return command
