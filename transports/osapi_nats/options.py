@@ -32,6 +32,11 @@ class Options(Struct, frozen=True, kw_only=True):
     timeout: float = 5.0
     driver: str = "nats-py"
 
+    @property
+    def wants_tls(self) -> bool:
+        """Tell whether a server without TLS is to be refused."""
+        return self.tls or bool(self.tls_ca or self.tls_cert)
+
     def __repr__(self) -> str:
         secrets = {"password", "token"}
         shown = (

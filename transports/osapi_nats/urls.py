@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from difflib import get_close_matches
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -44,10 +45,11 @@ def parse_url(url: str) -> Options:
     options = _credentials(_servers(authority), authority)
     options = _with_query(options, query)
     check_options(options)
-    secure = scheme == "tls" or bool(options.tls_ca or options.tls_cert)
-    if secure and not options.tls and "tls" in _keys(query):
-        _refuse("asks for TLS, with tls:// or a certificate, and against it with tls=false", "leave one of them out")
-    return replace(options, tls=options.tls or secure)
+    if (scheme == "tls" or options.wants_tls) and not options.tls:
+        if "tls" in _keys(query):
+            _refuse("asks for TLS, with tls:// or a certificate, and against it with tls=false", "leave one out")
+        options = replace(options, tls=True)
+    return options
 
 
 def check_options(options: Options) -> None:
@@ -145,10 +147,10 @@ def _credentials(options: Options, authority: str) -> Options:
 def _decode(text: str, what: str) -> str:
     if _BAD_ESCAPE.search(text):
         _refuse(f"{what} has a % without two hexadecimal digits after it", "write % as %25")
-    decoded = unquote_to_bytes(text).decode(errors="replace")
-    if "\ufffd" in decoded:
-        _refuse(f"{what} is not UTF-8 once decoded", _ENCODE)
-    return decoded
+    decoded = unquote_to_bytes(text)
+    with suppress(UnicodeDecodeError):  # the error holds what it could not decode
+        return decoded.decode()
+    return _refuse(f"{what} is not UTF-8 once decoded", _ENCODE)
 
 
 # --- The query ---------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@
 #                    session      one connection: commands out, messages in, until it breaks
 #                    dial         the way to a connected client, every failure one of our errors
 #                    credentials  what to show the server
-#                    client       nats-py's client, opened up
+#                    client       nats-py's client, opened up; tcp is what it reads and writes
 # Pure:              wire, servers
 
 from __future__ import annotations

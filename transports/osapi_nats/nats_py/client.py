@@ -9,6 +9,7 @@ the server's pings. It ends with its connection; another one is made for the nex
 - `_send_ping`: it writes its PING past what waits in `_pending`, so that `flush` would return too early.
 - `_process_info`: nothing public tells the server's name, or could refuse a server without TLS before we send it our
   credentials.
+- `_transport`: see `tcp`.
 - `_close`: every end passes here. nats-py first tries to send what is left, which hangs if the server does, and tells
   its callbacks only afterwards.
 """
@@ -20,10 +21,10 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from nats.aio.client import Client as NatsPy
-from nats.aio.transport import TcpTransport
 from nats.errors import Error
 
 from osapi_nats.connection import Incoming
+from osapi_nats.nats_py.tcp import Tcp
 from osapi_nats.nats_py.wire import PING, parse_headers
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Client(NatsPy):
 
     def __init__(self, *, secure: bool) -> None:
         super().__init__()
+        self._transport = self.tcp = Tcp()
         self.info: dict[str, Any] = {}
         self.ended = asyncio.Event()
         self.trouble: Exception | None = None  # the first one; what follows from it says less
@@ -92,21 +94,19 @@ class Client(NatsPy):
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
         if self.receive is None or self.ended.is_set():
             return
-        if headers:
-            message = Incoming(subject.decode(), data, reply.decode(), *parse_headers(headers))
-        else:
-            message = Incoming(subject.decode(), data, reply.decode())
-        self.receive(sid, message)
+        # Whatever others may send: an error in here would leave nats-py without a reader.
+        topic, inbox = subject.decode(errors="replace"), reply.decode(errors="replace")
+        parsed, code, description = parse_headers(headers) if headers else ({}, 0, "")
+        self.receive(sid, Incoming(topic, data, inbox, parsed, code, description))
 
     async def _close(self, status: int, do_cbs: bool = True) -> None:  # noqa: FBT001, FBT002 - nats-py's
         self.ended.set()
-        self._pending.clear()
+        self._pending.clear()  # or nats-py would write it into what we cut
         self._pending_data_size = 0
-        if not isinstance(self._transport, TcpTransport):  # it never got so far as to have one
+        if not self.tcp.is_open:  # it never got so far
             self._status = status
             return
-        transport = self._transport
-        for writer in (transport._io_writer, transport._bare_io_writer):  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-            if writer is not None:
-                writer.transport.abort()
+        if self.trouble is None or isinstance(self.trouble, ConnectionError):
+            self.trouble = self.tcp.failure or self.trouble  # whoever wrote was only told that it broke
+        self.tcp.abort()
         await super()._close(status, do_cbs)

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from osapi_nats.options import Options
 
 
+# The thread knows best why there is no connection in time: so long it may take to say so, in seconds.
+_SAYING_WHY = 0.5
+
+
 @asynccontextmanager
 async def open_connection(options: Options) -> AsyncGenerator[Connection]:
     """Connect for a block; what was posted in it is sent before its end, within a second.
@@ -34,7 +38,7 @@ async def open_connection(options: Options) -> AsyncGenerator[Connection]:
     async with background() as nursery:
         nursery.start_soon(connection.run)
         try:
-            await connection.opened.wait()
+            await connection.open(options)
             yield connection
         finally:
             connection.close()
@@ -44,7 +48,7 @@ class NatsPyConnection:
     """Implements `osapi_nats.connection.Connection`."""
 
     def __init__(self, options: Options) -> None:
-        self.opened = trio.Event()
+        self._opened = trio.Event()
         self._to_trio = ToTrio(trio.lowlevel.current_trio_token(), self._crash)
         self._thread = AsyncioThread(options, self._to_trio, self)
         self._session: Session | None = None
@@ -125,6 +129,19 @@ class NatsPyConnection:
 
     # --- The block -----------------------------------------------------------------------------------------
 
+    async def open(self, options: Options) -> None:
+        """Wait until it is up for the first time.
+
+        Raises:
+            DisconnectedError: the server let us in, but then did not answer.
+
+        """
+        with trio.move_on_after(options.timeout + _SAYING_WHY):
+            await self._opened.wait()
+            return
+        servers = ", ".join(options.servers)
+        raise DisconnectedError(f"{servers}: no answer within {options.timeout:g} s; check what else the server does")
+
     async def run(self) -> None:
         """Run the thread until `close`; raises what ended it before."""
         try:
@@ -179,7 +196,7 @@ class NatsPyConnection:
     def _is_ready(self, session: Session) -> None:
         self._server = session.server
         self._is_up = True
-        self.opened.set()
+        self._opened.set()
         self._tell(is_up=True)
 
     def went_down(self, session: Session) -> None:

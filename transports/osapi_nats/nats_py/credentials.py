@@ -7,7 +7,7 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import nkeys  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+import nkeys  # pyright: ignore[reportMissingTypeStubs]
 from nats.aio.client import RawCredentials
 
 from osapi.errors import AccessRefusedError, TlsError

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 MINIMUM = (2, 14)
 
 # A silent server is found out after two pings in vain: within nine seconds.
-_PING_INTERVAL = 3
-_PINGS_IN_VAIN = 2
+PING_INTERVAL = 3
+PINGS_IN_VAIN = 2
 
 _REFUSED = ("authorization", "authentication", "account authentication")
 
@@ -37,7 +37,7 @@ async def dial(address: Address, options: Options, within: float) -> Client:
         DisconnectedError, AccessRefusedError, TlsError, UnsupportedBrokerError
 
     """
-    client = Client(secure=options.tls)
+    client = Client(secure=options.wants_tls)
     try:
         async with asyncio.timeout(within):
             await client.connect(**_settings(client, address, options, within))
@@ -90,11 +90,11 @@ def _settings(client: Client, address: Address, options: Options, within: float)
         "name": options.name,
         "error_cb": client.note,
         "connect_timeout": within,
-        "ping_interval": _PING_INTERVAL,
-        "max_outstanding_pings": _PINGS_IN_VAIN,
+        "ping_interval": PING_INTERVAL,
+        "max_outstanding_pings": PINGS_IN_VAIN,
         **login(options),
     }
-    if options.tls:
+    if options.wants_tls:
         settings["tls"] = tls_context(options)
     if address.tls_name:
         settings["tls_hostname"] = address.tls_name
@@ -114,22 +114,24 @@ def _translate(error: Exception, client: Client, address: Address, options: Opti
     where = address.server
     if isinstance(error, NoTlsError):
         return TlsError(f"the server at {where} has no TLS: give it a certificate, or connect with nats:// and no tls")
-    if isinstance(error, (ssl.SSLError, ssl.CertificateError)):
-        return TlsError(f"no trusted connection to {where} ({_ssl_reason(error)}): check tls_ca, tls_cert and the name")
     if isinstance(error, nats.errors.Error) and any(word in str(error).lower() for word in _REFUSED):
         said = str(error).removeprefix("nats: ").strip("'")
         return AccessRefusedError(
             f"the server at {where} refused our {kind(options)} ({said}): correct them in the URL"
         )
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return TlsError(f"no trusted connection to {where} ({error.verify_message}): check tls_ca and the host's name")
+    if client.info.get("tls_verify") and isinstance(error, OSError) and not isinstance(error, TimeoutError):
+        # It tells why only after it has let us in, and what we sent meanwhile may break the connection first.
+        return TlsError(f"the server at {where} wants a certificate that it trusts: check tls_cert and tls_key")
+    if isinstance(error, ssl.SSLError):
+        return TlsError(f"no encrypted connection to {where} ({_ssl_reason(error)}): check what its TLS allows")
     reason = _reason(error, client, within)
     return DisconnectedError(f"no NATS server answers at {where} ({reason}): check that it runs there, and the URL")
 
 
-def _ssl_reason(error: OSError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message
-    reason = getattr(error, "reason", None) or error.strerror or "TLS failed"
-    return str(reason).lower().replace("_", " ")
+def _ssl_reason(error: ssl.SSLError) -> str:
+    return str(error.reason or error.strerror or "TLS failed").lower().replace("_", " ")
 
 
 def _reason(error: Exception, client: Client, within: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import nats.errors
 
@@ -25,7 +25,7 @@ class Session:
 
     def __init__(self, client: Client, address: Address, receive: Callable[[int, Incoming], None]) -> None:
         self.address = address
-        self.server = _server_info(client.info, address)
+        self.server = _server_info(client, address)
         self.to_server = ToLoop(asyncio.get_running_loop())
         self._client = client
         client.receive = receive
@@ -77,8 +77,9 @@ class Session:
                 await client.kick()
 
 
-def _server_info(info: dict[str, Any], address: Address) -> ServerInfo:
-    scheme = "tls" if info.get("tls_required") else "nats"
+def _server_info(client: Client, address: Address) -> ServerInfo:
+    info = client.info
+    scheme = "tls" if client.tcp.is_tls else "nats"
     return ServerInfo(
         str(info.get("server_name", "")),
         str(info.get("version", "")),
