@@ -9,8 +9,9 @@
 #   documents      our settings as the server's configuration; messages, what it hands out
 # What knows NATS:
 #   link           requests and their answers, open receivers, reconnection
-#   connection     the few methods that a client of NATS has to have; nats_py is one
-#   options, urls  where the servers are and who we are
+#   connection     the few methods that a client of NATS has to have: native has them on Trio, nats_py over a thread
+#   options, urls  where the servers are and who we are; credentials, what we show them
+#   troubles       what goes wrong on the way to a server, as our errors
 # server           the bundled nats-server: finding it, running it
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def parse_headers(block: bytes) -> tuple[int, str, dict[str, str]]:
     for line in lines:
         name, colon, value = line.partition(":")
         if colon:
-            headers[name] = value.strip()
+            headers[name] = value.removeprefix(" ")
     if len(first) == len(_VERSION):
         return 0, "", headers
     status, _, description = first[len(_VERSION) :].strip().partition(" ")

@@ -30,7 +30,7 @@ class Options(Struct, frozen=True, kw_only=True):
     name: str = "osapi"
     namespace: str = ""
     timeout: float = 5.0
-    driver: str = "nats-py"
+    driver: str = "native"
 
     @property
     def wants_tls(self) -> bool:

@@ -1,10 +1,12 @@
 """A NATS client on Trio's own streams, without a thread."""
 
-# protocol      bytes in, events out; what we say, as bytes: no I/O
-# credentials   who we are, signed
-# pool          which server to try next, and when
-# handshake     one server, until it has accepted us
-# connection    reading, writing, reconnecting
+# connection   what the JetStream layer sees: subscriptions and state, one session after the other
+# session      one connection: reading, writing, listening for silence, until it breaks
+# handshake    the way to a session: TCP, INFO, TLS, CONNECT
+# Pure:        protocol     bytes in, events out; what we say, as bytes
+#              outbox       what waits to be sent
+#              pool         which server to try next, and when
+#              credentials  who we are, signed
 
 from __future__ import annotations
 

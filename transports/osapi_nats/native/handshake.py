@@ -2,146 +2,136 @@
 
 from __future__ import annotations
 
-import ssl
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import trio
 
-from osapi.errors import AccessRefusedError, DisconnectedError, TransportError, UnsupportedBrokerError
-from osapi_nats.connection import ServerInfo
-from osapi_nats.native.credentials import credentials
-from osapi_nats.native.protocol import PING, Info, Parser, Pong, ProtocolError, Refused, connect
+from osapi_nats.credentials import tls_context
+from osapi_nats.native import protocol
+from osapi_nats.native.credentials import login
+from osapi_nats.native.protocol import Info, Parser, Pong, ProtocolError, Refused
+from osapi_nats.troubles import broken, check_version, no_answer, no_tls, reason_of, refused
 
 if TYPE_CHECKING:
+    from osapi_nats.native.pool import Address
     from osapi_nats.native.protocol import Event
     from osapi_nats.options import Options
 
-# Scheduled publishes need 2.12; an older server ignores what it does not know, in silence.
-MIN_VERSION = (2, 12, 0)
+# How a stream to a host and port is opened; `trio.open_tcp_stream` is one.
+Dial: TypeAlias = Callable[[str, int], Awaitable[trio.abc.Stream]]
 
 _CHUNK = 1 << 16
 
 
 class Opened(NamedTuple):
-    """A connection that the server has accepted, with what it has already sent besides."""
+    """A connection that the server has accepted, with what it has already said besides."""
 
     stream: trio.abc.Stream
     parser: Parser
-    server: ServerInfo
-    info: dict[str, Any]
+    address: Address
+    is_secret: bool
+    info: Info
     events: list[Event]
 
 
-async def open_stream(options: Options, server: str) -> Opened:
-    """Connect to `host:port`; cancelled or failed, nothing stays open. How long it may take is the caller's.
+async def open_stream(options: Options, address: Address, within: float, dial: Dial = trio.open_tcp_stream) -> Opened:
+    """Connect to a server in so many seconds; cancelled or failed, nothing stays open.
 
     Raises:
         DisconnectedError: it cannot be reached, or is no NATS server.
-        AccessRefusedError: it did not take our credentials, or our certificate; or we did not take its.
+        AccessRefusedError: it did not take our credentials, or they cannot be read.
+        TlsError: one of us does not trust the other's certificate, or it has no TLS.
         UnsupportedBrokerError: it is too old.
 
     """
-    host, _, port = server.rpartition(":")
-    host = host.strip("[]")
     try:
-        stream: trio.abc.Stream = await trio.open_tcp_stream(host, int(port))
+        with trio.fail_after(within):
+            return await _open(options, address, dial)
+    except trio.TooSlowError:
+        raise no_answer(address.server, f"no answer within {within:g} s") from None
     except OSError as error:
-        raise DisconnectedError(f"{server} cannot be reached: {error}") from error
+        raise no_answer(address.server, reason_of(error)) from error
+    except UnicodeError as error:
+        raise no_answer(address.server, "this cannot be the name of a host") from error
+    except ProtocolError as error:
+        raise no_answer(address.server, "something else answers") from error
+
+
+async def _open(options: Options, address: Address, dial: Dial) -> Opened:
+    stream = await dial(address.host, address.port)
+    info: Info | None = None
     try:
-        return await _greet(options, server, host, stream)
-    except BaseException as error:
-        with trio.CancelScope(shield=True, deadline=trio.current_time()):
-            await trio.aclose_forcefully(stream)
-        raise _translated(server, error) from error
-
-
-def _translated(server: str, error: BaseException) -> BaseException:
-    if isinstance(error, trio.BrokenResourceError) and isinstance(error.__cause__, ssl.SSLError):
-        return AccessRefusedError(f"{server}: TLS failed: {error.__cause__}; see tls_ca, tls_cert and tls_key")
-    if isinstance(error, (trio.BrokenResourceError, trio.ClosedResourceError, ProtocolError, EOFError)):
-        return DisconnectedError(f"{server} ended the connection, or is no NATS server: {error}")
-    return error
-
-
-async def _greet(options: Options, server: str, host: str, stream: trio.abc.Stream) -> Opened:
-    parser = Parser()
-    info = await _first_info(stream, parser)
-    _check_version(server, str(info.get("version", "")))
-    if options.tls or info.get("tls_required"):
-        stream = trio.SSLStream(stream, _tls(options), server_hostname=host)
-        await stream.do_handshake()
         parser = Parser()
-    fields: dict[str, Any] = {
+        first, *events = await _some(stream, parser)
+        info = _greeting(options, address, first)
+        return await _log_in(options, address, stream, parser, info, events)
+    except trio.BrokenResourceError as error:
+        await trio.aclose_forcefully(stream)
+        wants_certificate = info is not None and info.tls_verify
+        raise broken(
+            address.server, error.__cause__, greeted=info is not None, wants_certificate=wants_certificate
+        ) from error
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+
+
+async def _log_in(
+    options: Options, address: Address, stream: trio.abc.Stream, parser: Parser, info: Info, events: list[Event]
+) -> Opened:
+    check_version(address.server, info.version)
+    is_secret = options.wants_tls or info.tls_required
+    if is_secret:
+        if not (info.tls_required or info.tls_available):
+            raise no_tls(address.server)
+        if events or not parser.is_between:
+            raise ProtocolError("more than INFO came before TLS: somebody else may have said it")
+        stream = trio.SSLStream(stream, tls_context(options), server_hostname=address.tls_name or address.host)
+        await stream.do_handshake()
+    hello = {
         "verbose": False,
         "pedantic": False,
-        "tls_required": isinstance(stream, trio.SSLStream),
+        "tls_required": is_secret,
         "lang": "python-osapi",
         "version": "1",
         "name": options.name,
         "protocol": 1,
         "headers": True,
         "no_responders": True,
-        **credentials(options, str(info.get("nonce", ""))),
+        **login(options, info.nonce),
     }
-    await stream.send_all(connect(fields) + PING)
-    found = ServerInfo(
-        name=str(info.get("server_name", "")),
-        version=str(info.get("version", "")),
-        max_payload=int(info.get("max_payload", 1 << 20)),
-        url=f"nats://{server}",
-    )
-    return Opened(stream, parser, found, info, await _accepted(server, stream, parser))
+    await stream.send_all(protocol.connect(hello) + protocol.PING)
+    events += await _until_accepted(options, address, stream, parser)
+    return Opened(stream, parser, address, is_secret, info, events)
 
 
-async def _first_info(stream: trio.abc.Stream, parser: Parser) -> dict[str, Any]:
-    events = await _some(stream, parser)
-    if not isinstance(events[0], Info):
-        raise ProtocolError("it does not begin with INFO")
-    return events[0].fields
-
-
-async def _accepted(server: str, stream: trio.abc.Stream, parser: Parser) -> list[Event]:
+async def _until_accepted(options: Options, address: Address, stream: trio.abc.Stream, parser: Parser) -> list[Event]:
+    """Return what the server says beside the PONG that we wait for."""
     events: list[Event] = []
-    while Pong() not in events:
-        try:
-            events += await _some(stream, parser)
-        except (EOFError, trio.BrokenResourceError):
-            # A server says why before it hangs up; one that wants a certificate just hangs up.
-            raise DisconnectedError(f"{server} hung up during the handshake") from None
-        for event in events:
+    while True:
+        for event in await _some(stream, parser):
             if isinstance(event, Refused):
-                raise _refusal(server, event.reason)
-    return [event for event in events if not isinstance(event, Pong)]
+                raise refused(address.server, event.reason, options)
+            events.append(event)
+        for event in events:
+            if isinstance(event, Pong):
+                events.remove(event)
+                return events
 
 
-def _refusal(server: str, reason: str) -> TransportError:
-    if "authori" in reason.lower() or "authentication" in reason.lower():
-        return AccessRefusedError(f"{server} refused us: {reason}; check user, password, token, nkey or creds")
-    return DisconnectedError(f"{server} refused us: {reason}")
+def _greeting(options: Options, address: Address, said: Event) -> Info:
+    if isinstance(said, Refused):  # a server that is full says so at once
+        raise refused(address.server, said.reason, options)
+    if not isinstance(said, Info):
+        raise ProtocolError("it does not begin with INFO")
+    return said
 
 
 async def _some(stream: trio.abc.Stream, parser: Parser) -> list[Event]:
-    events: list[Event] = []
-    while not events:
+    while True:
         data = await stream.receive_some(_CHUNK)
         if not data:
-            raise EOFError("it hung up")
-        events = parser.feed(data)
-    return events
-
-
-def _check_version(server: str, version: str) -> None:
-    numbers = tuple(int(part) for part in version.split("-", maxsplit=1)[0].split(".") if part.isdecimal())
-    if numbers < MIN_VERSION:
-        needed = ".".join(map(str, MIN_VERSION))
-        raise UnsupportedBrokerError(f"{server} is nats-server {version}: osapi needs {needed} or newer")
-
-
-def _tls(options: Options) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=options.tls_ca or None)
-        if options.tls_cert:
-            context.load_cert_chain(options.tls_cert, options.tls_key or None)
-    except (OSError, ssl.SSLError) as error:
-        raise AccessRefusedError(f"the certificates cannot be read: {error}") from None
-    return context
+            raise trio.BrokenResourceError("it hung up")
+        if events := parser.feed(data):
+            return events

@@ -1,28 +1,15 @@
-"""What we show a server: read anew for each connection, since files are rotated."""
+"""Who we are, as nats-py's `connect` wants to be told."""
 
 from __future__ import annotations
 
-import re
-import ssl
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import nkeys  # pyright: ignore[reportMissingTypeStubs]
 from nats.aio.client import RawCredentials
 
-from osapi.errors import AccessRefusedError, TlsError
+from osapi_nats.credentials import read_creds, read_seed
 
 if TYPE_CHECKING:
     from osapi_nats.options import Options
-
-_CREDS = re.compile(r"-+BEGIN NATS USER JWT-+\n\S+\n.*-+BEGIN USER NKEY SEED-+\n(\S+)\n", re.DOTALL)
-
-
-def kind(options: Options) -> str:
-    """Name the credentials for an error."""
-    if options.user:
-        return "user and password"
-    return next((kind for kind in ("token", "nkey", "creds") if getattr(options, kind)), "lack of credentials")
 
 
 def login(options: Options) -> dict[str, Any]:
@@ -37,64 +24,8 @@ def login(options: Options) -> dict[str, Any]:
     if options.token:
         return {"token": options.token}
     if options.nkey:
-        return {"nkeys_seed_str": _seed(_read(options.nkey), options.nkey)}
+        return {"nkeys_seed_str": read_seed(options.nkey)}
     if options.creds:
-        return {"user_credentials": RawCredentials(_creds(_read(options.creds), options.creds))}
+        # nats-py would search for a missing mark for ever: it gets what was found to have them all.
+        return {"user_credentials": RawCredentials(read_creds(options.creds).text)}
     return {}
-
-
-def tls_context(options: Options) -> ssl.SSLContext:
-    """Return how to talk TLS: the given authority or the system's, and our certificate if there is one.
-
-    Raises:
-        TlsError: a file cannot be read, or holds something else.
-
-    """
-    try:
-        context = ssl.create_default_context(cafile=options.tls_ca or None)
-    except (OSError, ssl.SSLError) as error:
-        raise TlsError(f"tls_ca {options.tls_ca!r}: holds no certificates that can be read ({_why(error)})") from error
-    if options.tls_cert:
-        try:
-            context.load_cert_chain(options.tls_cert, options.tls_key, _no_password)
-        except (OSError, ssl.SSLError) as error:
-            raise TlsError(
-                f"tls_cert {options.tls_cert!r} and tls_key {options.tls_key!r}: are no certificate with its "
-                f"unencrypted key ({_why(error)})"
-            ) from error
-    return context
-
-
-def _no_password() -> str:
-    return ""  # without this, OpenSSL would ask for one on the terminal
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="ascii")
-    except OSError as error:
-        raise AccessRefusedError(f"file {path!r}: cannot be read ({error.strerror}); give one that can") from error
-    except ValueError:
-        raise AccessRefusedError(f"file {path!r}: is not text; give an nkey seed or a creds file") from None
-
-
-def _seed(text: str, path: str) -> str:
-    seed = text.strip()
-    try:
-        nkeys.from_seed(bytearray(seed.encode())).wipe()  # pyright: ignore[reportUnknownMemberType]
-    except Exception:  # noqa: BLE001 - it raises what its decoders raise, with the seed in it
-        raise AccessRefusedError(f"file {path!r}: holds no nkey seed, which would begin with SU") from None
-    return seed
-
-
-def _creds(text: str, path: str) -> str:
-    # nats-py would search for a missing mark for ever.
-    match = _CREDS.search(text)
-    if match is None:
-        raise AccessRefusedError(f"file {path!r}: is no creds file, with a JWT and a seed between their marks")
-    _seed(match[1], path)
-    return text
-
-
-def _why(error: OSError) -> str:
-    return error.strerror or type(error).__name__

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import socket
 import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import nats.errors
 
-from osapi.errors import AccessRefusedError, DisconnectedError, TlsError, TransportError, UnsupportedBrokerError
+from osapi.errors import AccessRefusedError, DisconnectedError, TransportError
+from osapi_nats.credentials import tls_context
 from osapi_nats.nats_py.client import Client, NoTlsError
-from osapi_nats.nats_py.credentials import kind, login, tls_context
+from osapi_nats.nats_py.credentials import login
+from osapi_nats.troubles import broken, check_version, no_answer, no_tls, reason_of, refused
 
 if TYPE_CHECKING:
     from osapi_nats.nats_py.servers import Address
     from osapi_nats.options import Options
 
-# Schedules that repeat came with 2.14. Older servers ignore what they do not know, some without a word: 2.9 creates a
-# consumer without its filter_subjects, and keeps for ever a message that has a lifetime.
-MINIMUM = (2, 14)
-
 # A silent server is found out after two pings in vain: within nine seconds.
 PING_INTERVAL = 3
 PINGS_IN_VAIN = 2
-
-_REFUSED = ("authorization", "authentication", "account authentication")
 
 
 async def dial(address: Address, options: Options, within: float) -> Client:
@@ -43,7 +37,7 @@ async def dial(address: Address, options: Options, within: float) -> Client:
             await client.connect(**_settings(client, address, options, within))
         if not client.is_connected:
             raise nats.errors.UnexpectedEOF  # noqa: TRY301 - for the one place that names errors
-        _check_version(address, str(client.info.get("version", "")))
+        check_version(address.server, str(client.info.get("version", "")))
     except (OSError, ValueError, nats.errors.Error) as error:
         await hang_up(client)
         raise _translate(client.trouble or error, client, address, options, within) from error
@@ -101,46 +95,18 @@ def _settings(client: Client, address: Address, options: Options, within: float)
     return settings
 
 
-def _check_version(address: Address, version: str) -> None:
-    match = re.match(r"v?(\d+)\.(\d+)", version)
-    if match is None or (int(match[1]), int(match[2])) < MINIMUM:
-        least = ".".join(map(str, MINIMUM))
-        raise UnsupportedBrokerError(
-            f"the server at {address.server} is nats-server {version or 'of no version'}: use {least} or later"
-        )
-
-
 def _translate(error: Exception, client: Client, address: Address, options: Options, within: float) -> TransportError:
-    where = address.server
+    server = address.server
     if isinstance(error, NoTlsError):
-        return TlsError(f"the server at {where} has no TLS: give it a certificate, or connect with nats:// and no tls")
-    if isinstance(error, nats.errors.Error) and any(word in str(error).lower() for word in _REFUSED):
-        said = str(error).removeprefix("nats: ").strip("'")
-        return AccessRefusedError(
-            f"the server at {where} refused our {kind(options)} ({said}): correct them in the URL"
-        )
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return TlsError(f"no trusted connection to {where} ({error.verify_message}): check tls_ca and the host's name")
-    if client.info.get("tls_verify") and isinstance(error, OSError) and not isinstance(error, TimeoutError):
-        # It tells why only after it has let us in, and what we sent meanwhile may break the connection first.
-        return TlsError(f"the server at {where} wants a certificate that it trusts: check tls_cert and tls_key")
-    if isinstance(error, ssl.SSLError):
-        return TlsError(f"no encrypted connection to {where} ({_ssl_reason(error)}): check what its TLS allows")
-    reason = _reason(error, client, within)
-    return DisconnectedError(f"no NATS server answers at {where} ({reason}): check that it runs there, and the URL")
-
-
-def _ssl_reason(error: ssl.SSLError) -> str:
-    return str(error.reason or error.strerror or "TLS failed").lower().replace("_", " ")
-
-
-def _reason(error: Exception, client: Client, within: float) -> str:
+        return no_tls(server)
     if isinstance(error, TimeoutError):
-        return f"no answer within {within:g} s"
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, socket.gaierror):
-        return "its name cannot be resolved"
-    if isinstance(error, OSError):
-        return error.strerror or "the connection broke"
-    return "the server closed the connection" if client.info else "something else answers"
+        return no_answer(server, f"no answer within {within:g} s")
+    said = str(error).removeprefix("nats: ").strip("'")
+    if isinstance(error, nats.errors.Error) and isinstance(
+        refusal := refused(server, said, options), AccessRefusedError
+    ):
+        return refusal
+    wants_certificate = isinstance(error, OSError) and bool(client.info.get("tls_verify"))
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and not wants_certificate:
+        return no_answer(server, reason_of(error))
+    return broken(server, error, greeted=bool(client.info), wants_certificate=wants_certificate)
