@@ -1,8 +1,26 @@
 """What an agent offers on a host: operations on psutil and the system."""
 
-# The layout:
+# The layout, from the whole to its parts:
 #
-#   node.py       the operations node.*.get, as one registry that an agent is given
-#   results.py    the shapes that they answer with, units included
-#   host.py       hostname, memory, load, operating system, uptime
-#   disks.py      which mounts count as disks, and how full they are, a dead one included
+#   registry.py                     all operations, or as few as an embedder chooses
+#   node.py  hostname.py            node.*: what only reads, and the one that renames the host
+#   dns.py  ping.py                 network.*
+#   process.py                      process.*: what only reads, and signals
+#   command.py                      command.*: without a shell, and with one
+#
+#   results.py  host.py  disks.py   what the node says of itself; a dead mount included
+#   facts.py                        what the node tells before it is asked
+#   resolved.py                     the DNS settings that systemd-resolved has
+#   processes.py  redact.py         psutil's processes, without their secrets
+#   addresses.py                    what may name a host, a domain, an interface
+#
+#   system.py                       the host that is acted on: another one in tests
+#   groups.py  output.py            run a program, bound what it writes, leave nothing of it behind
+#   errors.py                       everything that is raised on purpose
+
+from __future__ import annotations
+
+from osapi_agent.registry import assemble, operations
+from osapi_agent.system import System
+
+__all__ = ["System", "assemble", "operations"]
