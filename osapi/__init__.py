@@ -3,9 +3,10 @@
 # The layout, from what a program touches to what it stands on:
 #
 #   client.py  agent.py  handle.py  operations.py     the public face
+#   sweeper.py  detail.py  dead_letters.py            jobs that nobody ended, jobs as stored, what was given up
 #   roster.py  settings.py  discovery.py              who is there, what is shared, which backend
 #   flow/                                             the path of a job, one step a file:
-#       submit -> notify -> claim -> execute -> respond -> collect, and settle when nobody answered
+#       submit -> notify -> claim -> execute -> respond -> collect, and settle or sweep when nobody answered
 #   rules/                                            pure decisions: no I/O, no clock, no randomness
 #   transport.py                                      what is needed of a broker, every guarantee numbered
 #   conformance/                                      the same guarantees as a suite that any backend can run
@@ -14,7 +15,9 @@
 from __future__ import annotations
 
 from osapi.agent import Agent
-from osapi.client import Client, JobDetail
+from osapi.client import Client
+from osapi.dead_letters import DeadLetter
+from osapi.detail import JobDetail
 from osapi.discovery import connect
 from osapi.errors import (
     AccessRefusedError,
@@ -55,6 +58,7 @@ from osapi.handle import JobHandle, Response
 from osapi.operations import Job, Operation, Operations
 from osapi.rules.records import Event, JobStatus, Policy, Registration, SlotStatus
 from osapi.settings import Settings
+from osapi.sweeper import Sweeper
 
 __all__ = [
     "AccessRefusedError",
@@ -62,6 +66,7 @@ __all__ = [
     "Client",
     "ClosedError",
     "ConflictError",
+    "DeadLetter",
     "DisconnectedError",
     "Event",
     "HostnameTakenError",
@@ -96,6 +101,7 @@ __all__ = [
     "Settings",
     "Skip",
     "SlotStatus",
+    "Sweeper",
     "TlsError",
     "TransientError",
     "TransportError",

@@ -22,6 +22,9 @@ from osapi.errors import (
 from osapi.flow.claim import Claims
 from osapi.flow.counters import Counters
 from osapi.flow.execute import execute
+from osapi.flow.facts import HostFacts
+from osapi.flow.groups import Groups
+from osapi.flow.inlet import Inlet
 from osapi.flow.lease import Run
 from osapi.flow.persist import insist
 from osapi.flow.register import Membership
@@ -30,7 +33,7 @@ from osapi.flow.store import open_store
 from osapi.ids import Ids
 from osapi.nursery import background
 from osapi.rules.keys import agent_filters, any_filter, consumer_name
-from osapi.rules.labels import normalise_labels
+from osapi.rules.labels import all_prefixes, normalise_labels
 from osapi.rules.names import normalise_hostname
 from osapi.rules.records import VERSION, Registration
 from osapi.settings import Settings, any_consumer, own_consumer
@@ -38,9 +41,11 @@ from osapi.settings import Settings, any_consumer, own_consumer
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
+    from typing import Any
 
+    from osapi.flow.facts import FactSource
     from osapi.operations import Operations
-    from osapi.transport import ConsumerConfig, Delivery, Pull, Transport
+    from osapi.transport import ConsumerConfig, Delivery, Transport
 
 _log = logging.getLogger("osapi.agent")
 
@@ -53,10 +58,13 @@ _ROUNDS = 10
 class Agent:
     """An agent for the length of its block.
 
-    `hostname` is its name, compared in lower case; `labels` are what jobs can be addressed to; at most
-    `max_jobs` handlers run at once. Leaving the block drains: nothing new is taken, running handlers get
-    `settings.drain` seconds, and what is left is given back to the others. When the block is cancelled or fails,
-    running handlers are cancelled and given back at once.
+    `hostname` is its name, compared in lower case; `labels` are what jobs can be addressed to; `facts` are what it
+    tells of its host, for selectors and for `@fact.NAME` in the data of jobs: a mapping, or an async function that
+    returns one and is called every `settings.facts_interval`. At most `max_jobs` handlers run at once.
+
+    Leaving the block drains: nothing new is taken, running handlers get `settings.drain` seconds, and what is left is
+    given back to the others. When the block is cancelled or fails, running handlers are cancelled and given back at
+    once.
 
     Raises:
         InvalidNameError, InvalidLabelError, InvalidSettingError: from the constructor.
@@ -72,6 +80,7 @@ class Agent:
         *,
         hostname: str,
         labels: Mapping[str, str] | None = None,
+        facts: FactSource | None = None,
         max_jobs: int = 10,
         settings: Settings | None = None,
     ) -> None:
@@ -93,19 +102,25 @@ class Agent:
         self._active = 0
         self._runs: set[Run] = set()
         self._waiting: deque[Delivery] = deque()
-        self._shared = _Inlet()
-        self._own = _Inlet()
+        self._shared = Inlet()
+        self._own = Inlet()
+        self._groups = Groups(all_prefixes(self.labels), self._take_in)
+        self._facts = HostFacts(self.hostname, facts)
 
     async def __aenter__(self) -> Self:
         store = await open_store(self._transport, self._settings)
         self._store = store
-        self._claims = Claims(store, self._operations, self.hostname, self.counters)
+        self._claims = Claims(store, self._operations, self.hostname, self._groups.labels, self.counters)
         self._membership = Membership(store, self._registration(store.now()))
         async with AsyncExitStack() as stack:
             await self._membership.join()
             stack.push_async_callback(self._membership.leave)
             self._nursery = await stack.enter_async_context(background())
+            self._groups.open(store, self._nursery)
             settings = self._settings
+            if self._facts.given:
+                await self._facts.open(store)
+                self._nursery.start_soon(self._facts.keep)
             await self._nursery.start(self._listen, self._shared, any_consumer(settings, any_filter()))
             filters = agent_filters(self.hostname, self.labels)
             await self._nursery.start(
@@ -138,11 +153,25 @@ class Agent:
         self._draining = True
         self._shared.scope.cancel()
         self._own.scope.cancel()
+        self._groups.close()
         await self._deaf()
         self._give_back()
         await self._membership.beat(self._active, draining=True)
         if self._active:
             await self._idle.wait()
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Return the facts as they were last collected; not to be changed."""
+        return self._facts.known
+
+    async def tell_facts(self) -> None:
+        """Collect the facts and tell them now, as when something is known to have changed.
+
+        What cannot be collected stays as it was; what cannot be told, with the broker away, is told the next time.
+        """
+        if self._facts.given:
+            await self._facts.tell()
 
     @property
     def active(self) -> int:
@@ -163,15 +192,16 @@ class Agent:
 
     # --- Receiving: how many deliveries may come, and what waits for a free slot ---
 
-    async def _listen(self, inlet: _Inlet, config: ConsumerConfig, *, task_status: trio.TaskStatus[None]) -> None:
+    async def _listen(self, inlet: Inlet, config: ConsumerConfig, *, task_status: trio.TaskStatus[None]) -> None:
         try:
             with inlet.scope:
                 await self._take_in(inlet, config, task_status)
         finally:
             inlet.closed.set()
 
-    async def _take_in(self, inlet: _Inlet, config: ConsumerConfig, task_status: trio.TaskStatus[None]) -> None:
-        started = False
+    async def _take_in(self, inlet: Inlet, config: ConsumerConfig, task_status: trio.TaskStatus[None] | None) -> None:
+        """Admit what a consumer delivers, and open it again when it was lost; without a status, also the first time."""
+        started = task_status is None
         while True:
             patience = inf if started else self._settings.persist
             consumer = await insist(partial(self._store.stream.consumer, config), patience)
@@ -179,7 +209,10 @@ class Agent:
                 async with consumer.pull() as pull:
                     inlet.open(pull)
                     self._ask()
-                    if not started:
+                    if inlet is self._own:
+                        # While this agent was away, or not there yet, notices may have passed it by.
+                        self._nursery.start_soon(self._groups.find)
+                    if task_status is not None and not started:
                         task_status.started()
                         started = True
                     while True:
@@ -193,12 +226,15 @@ class Agent:
             finally:
                 inlet.close()
 
-    def _admit(self, inlet: _Inlet, delivery: Delivery) -> None:
+    def _admit(self, inlet: Inlet, delivery: Delivery) -> None:
         inlet.requested -= 1
-        if self._active < self._max_jobs:
+        if inlet is self._own and self._groups.hear(delivery):
+            self._ask()
+        elif self._active < self._max_jobs:
             self._start(delivery)
-        elif inlet is self._shared and delivery.deliveries == 1:
-            # Its own jobs took the slots meanwhile: another agent may be free. Only once, or it would go round.
+        elif inlet is not self._own:
+            # Its own jobs took the slots meanwhile: another agent may be free. It does not go round for ever: each
+            # return uses up a request, and without a free slot none is made.
             delivery.nak()
         else:
             self._waiting.append(delivery)
@@ -213,12 +249,15 @@ class Agent:
             return
         free = self._max_jobs - self._active - len(self._waiting)
         self._shared.request(free)
+        # One pull that stays silent must not keep its share of the slots from the others: each asks for all.
+        for group in self._groups.inlets:
+            group.request(free)
         self._own.request(self._max_jobs - len(self._waiting))
 
     async def _deaf(self) -> None:
-        """Wait until both pulls are closed: what is given back before that would come straight back here."""
-        await self._shared.closed.wait()
-        await self._own.closed.wait()
+        """Wait until all pulls are closed: what is given back before that would come straight back here."""
+        for inlet in (self._shared, self._own, *self._groups.inlets):
+            await inlet.closed.wait()
 
     def _give_back(self) -> None:
         while self._waiting:
@@ -248,10 +287,12 @@ class Agent:
         run = Run(self._store, claimed)
         self._runs.add(run)
         try:
-            outcome = await execute(run)
+            outcome = await execute(run, self._facts.flat)
             await respond(self._store, self.counters, run, outcome, self._ids.draw())
-        except trio.Cancelled:
-            await release(self._store, run, self._deaf)
+        except BaseException as stopped:
+            # Cancelled, or a group of that: a handler's own nursery wraps it.
+            if not isinstance(stopped, Exception):
+                await release(self._store, run, self._deaf)
             raise
         finally:
             self._runs.discard(run)
@@ -279,27 +320,3 @@ class Agent:
             now = trio.current_time()
             for run in [run for run in self._runs if run.renew_at <= now]:
                 self._nursery.start_soon(run.renew)
-
-
-class _Inlet:
-    """One pull and what is requested from it; `scope` ends the listening, `closed` says that it has ended."""
-
-    def __init__(self) -> None:
-        self.scope = trio.CancelScope()
-        self.closed = trio.Event()
-        self.requested = 0
-        self._pull: Pull | None = None
-
-    def open(self, pull: Pull) -> None:
-        self._pull = pull
-        self.requested = 0
-
-    def close(self) -> None:
-        self._pull = None
-
-    def request(self, wanted: int) -> None:
-        """Bring what is requested up to `wanted`."""
-        missing = wanted - self.requested
-        if missing > 0 and self._pull is not None:
-            self._pull.request(missing)
-            self.requested += missing

@@ -7,7 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
+import trio
 
+from osapi.dead_letters import DeadLetter, purge_dead_letter, read_dead_letters
+from osapi.detail import JobDetail, read_details, retried_key
 from osapi.errors import InvalidPayloadError, InvalidSettingError, UnknownJobError, shown
 from osapi.flow.collect import Collector
 from osapi.flow.notify import withdraw
@@ -19,13 +22,11 @@ from osapi.ids import Ids
 from osapi.nursery import background
 from osapi.operations import unknown_operation
 from osapi.roster import Roster
-from osapi.rules import gather
-from osapi.rules.codec import DEFINITION, RECORD
-from osapi.rules.keys import job_key, job_response_pattern, parse_job_key, response_key, response_pattern
-from osapi.rules.records import VERSION, Definition, Event, JobStatus, Kind, Policy, Record, Registration
+from osapi.rules.keys import job_key, job_response_pattern, response_pattern
+from osapi.rules.records import VERSION, Definition, JobStatus, Kind, Policy, Registration
 from osapi.rules.retry import check_policy
 from osapi.rules.targets import parse_target
-from osapi.settings import Settings
+from osapi.settings import Settings, facts_bucket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -39,29 +40,6 @@ T = TypeVar("T")
 
 _PAGE = 100
 MAX_LIMIT = 10_000
-
-
-class JobDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as it is stored; `records` by slot, of those slots that have one."""
-
-    definition: Definition
-    records: dict[str, Record]
-    retried_as: str | None = None
-
-    @property
-    def id(self) -> str:
-        """Return the job's id."""
-        return self.definition.id
-
-    @property
-    def status(self) -> JobStatus:
-        """Return the fold over its slots."""
-        return gather.job_status(self.definition, self.records)
-
-    @property
-    def timeline(self) -> list[Event]:
-        """Return what is known to have happened, oldest first."""
-        return gather.timeline(self.definition, self.records.values())
 
 
 class Client:
@@ -102,6 +80,8 @@ class Client:
         self._origin = self._ids.token()
         answers = store.responses.watch(response_pattern(self._origin), start="new")
         async with store.registry.watch() as agents, answers as watch, background() as nursery:
+            self._nursery = nursery
+            self._learning = trio.Lock()
             self._roster = Roster(agents)
             await self._roster.load()
             self._collector = Collector(store, self._roster)
@@ -125,8 +105,9 @@ class Client:
         """Hand a job to the agents and return at once, without waiting for any of them.
 
         `within` is how many seconds it may take until it counts as expired, `policy` replaces the operation's.
-        The hosts of a broadcast are frozen here. Cancelled before it returns, the job was not submitted, or is
-        withdrawn, or (when the broker is away as well) expires.
+        The hosts of a broadcast are frozen here; the first selector that asks for facts waits until they have been
+        read. Cancelled before it returns, the job was not submitted, or is withdrawn, or (when the broker is away as
+        well) expires.
 
         Raises:
             UnknownOperationError, InvalidPayloadError, InvalidTargetError, InvalidSettingError
@@ -171,6 +152,8 @@ class Client:
         parsed = parse_target(target)
         if policy is not None:
             check_policy(policy)
+        if parsed.selector is not None and parsed.selector.uses_facts and not self._roster.knows_facts:
+            await self._learn_facts()
         now = self._store.now()
         definition = Definition(
             v=VERSION,
@@ -190,11 +173,18 @@ class Client:
         handle = JobHandle(definition, self._operations.get(operation) if self._operations is not None else None)
         self._collector.track(handle)
         try:
-            await submit(self._store, definition, parsed)
+            await submit(self._store, definition, parsed, agents=len(self._roster.agents))
         except BaseException:
             self._collector.forget(definition.id)
             raise
         return handle
+
+    async def _learn_facts(self) -> None:
+        """Follow the facts from here on: a watch of its own, and room for them, only for who selects by them."""
+        async with self._learning:
+            if not self._roster.knows_facts:
+                bucket = await self._read(partial(self._transport.bucket, facts_bucket(self._settings)))
+                await self._read(partial(self._nursery.start, self._roster.follow_facts, bucket))
 
     async def get(self, job_id: str) -> JobDetail:
         """Return a job as it is stored, whoever submitted it.
@@ -203,7 +193,7 @@ class Client:
             UnknownJobError, InvalidKeyError: the id; RecordError, DisconnectedError
 
         """
-        found = await self._details([job_key(job_id)])
+        found = await read_details(self._store, [job_key(job_id)])
         if not found:
             raise _unknown_job(job_id)
         return found[0]
@@ -221,16 +211,15 @@ class Client:
 
         """
         wanted = _status(status)
-        if not 1 <= limit <= MAX_LIMIT:
-            raise InvalidSettingError(limit, "is out of range for limit", f"use 1 to {MAX_LIMIT}")
+        _check_limit(limit)
         if offset < 0:
             raise InvalidSettingError(offset, "is out of range for offset", "use 0 or more")
         keys = sorted(await self._read(partial(self._store.jobs.keys, "jobs.*")), reverse=True)
         if wanted is None:
-            return await self._details(keys[offset : offset + limit])
+            return await read_details(self._store, keys[offset : offset + limit])
         found: list[JobDetail] = []
         for start in range(0, len(keys), _PAGE):
-            page = await self._details(keys[start : start + _PAGE])
+            page = await read_details(self._store, keys[start : start + _PAGE])
             found.extend(job for job in page if job.status is wanted)
             if len(found) >= offset + limit:
                 break
@@ -266,9 +255,31 @@ class Client:
         handle = await self._submit(
             old.operation, old.kind, old.data, target or old.target, within, old.policy, retry_of=old.id
         )
-        link = partial(self._store.jobs.put, _retried_key(old.id), handle.id.encode(), ttl=self._store.ttl(old))
+        link = partial(self._store.jobs.put, retried_key(old.id), handle.id.encode(), ttl=self._store.ttl(old))
         await self._read(link)
         return handle
+
+    async def dead_letters(self, *, limit: int = 10) -> Sequence[DeadLetter]:
+        """Return what the agents' consumers gave up, newest first; empty if nothing was.
+
+        A notification that merely ended with its job's lifetime is none, but costs as much as one to pass over.
+
+        Raises:
+            InvalidSettingError: a limit that there is not.
+            DisconnectedError
+
+        """
+        _check_limit(limit)
+        return await read_dead_letters(self._store, limit)
+
+    async def purge_dead_letter(self, sequence: int) -> None:
+        """Remove a dead letter by its sequence; nothing happens if it is gone. Its job stays as it is.
+
+        Raises:
+            DisconnectedError, UncertainError
+
+        """
+        await purge_dead_letter(self._store, sequence)
 
     def agents(self) -> Sequence[Registration]:
         """Return the agents that are registered now, by hostname."""
@@ -288,29 +299,14 @@ class Client:
     async def _read(self, call: Callable[[], Awaitable[T]]) -> T:
         return await insist(call, self._settings.persist)
 
-    async def _details(self, keys: Sequence[str]) -> Sequence[JobDetail]:
-        entries = await self._read(partial(self._store.jobs.get_many, keys))
-        definitions = [DEFINITION.decode(entry.value) for entry in entries if entry is not None]
-        slots = [(job, slot) for job in definitions for slot in gather.slots(job)]
-        names = [response_key(job.origin, job.id, slot) for job, slot in slots]
-        records = await self._read(partial(self._store.responses.get_many, names))
-        links = await self._read(partial(self._store.jobs.get_many, [_retried_key(job.id) for job in definitions]))
-        found: dict[str, dict[str, Record]] = {job.id: {} for job in definitions}
-        for (job, slot), entry in zip(slots, records, strict=True):
-            if entry is not None:
-                found[job.id][slot] = RECORD.decode(entry.value)
-        return [
-            JobDetail(definition=job, records=found[job.id], retried_as=None if link is None else link.value.decode())
-            for job, link in zip(definitions, links, strict=True)
-        ]
-
-
-def _retried_key(job_id: str) -> str:
-    return f"retried.{parse_job_key(job_key(job_id))}"
-
 
 def _unknown_job(job_id: str) -> UnknownJobError:
     return UnknownJobError(f"there is no job {shown(job_id)}: it never was, was deleted, or has outlived its lifetime")
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= MAX_LIMIT:
+        raise InvalidSettingError(limit, "is out of range for limit", f"use 1 to {MAX_LIMIT}")
 
 
 def _status(status: JobStatus | str | None) -> JobStatus | None:

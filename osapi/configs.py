@@ -47,7 +47,12 @@ def check_stream(config: StreamConfig) -> None:
 
     """
     _check_name("stream", config.name)
-    _require(bool(config.subjects), "subjects", config.subjects, "at least one subject")
+    if config.dead_letters_of:
+        _check_name("stream", config.dead_letters_of)
+        _require(config.dead_letters_of != config.name, "dead_letters_of", config.name, "the name of another stream")
+        _require(not config.subjects, "subjects", config.subjects, "none: a stream of dead letters has its own")
+    else:
+        _require(bool(config.subjects), "subjects", config.subjects, "at least one subject")
     for subject in config.subjects:
         check_filter(subject)
         for reserved in _RESERVED:
@@ -70,10 +75,12 @@ def check_consumer(config: ConsumerConfig, subjects: Iterable[str]) -> None:
     """
     if not _CONSUMER_NAME.fullmatch(config.name):
         raise InvalidSettingError(config.name, "is not a consumer's name", f"use {_LETTERS} and =, at most 255")
+    subjects = tuple(subjects)
+    remedy = f"it has {', '.join(subjects)}" if subjects else "take every dead letter: give no filter"
     for pattern in config.filters:
         check_filter(pattern)
         if not any(overlaps(pattern, subject) for subject in subjects):
-            raise InvalidSubjectError(pattern, "matches no subject of the stream", f"it has {', '.join(subjects)}")
+            raise InvalidSubjectError(pattern, "matches no subject of the stream", remedy)
     _check_disjoint(config.filters, "of the same consumer")
     _require(config.deliver in ("all", "new"), "deliver", config.deliver, "'all' or 'new'")
     for seconds in (config.ack_wait, *config.backoff):
@@ -103,13 +110,17 @@ def check_same(kind: str, mine: BucketConfig | StreamConfig, theirs: BucketConfi
 
 
 def check_apart(config: StreamConfig, others: Iterable[StreamConfig]) -> None:
-    """Refuse subjects that another stream has.
+    """Refuse subjects that another stream has, the dead letters of a stream included.
 
     Raises:
         MismatchError
 
     """
     for other in others:
+        if config.dead_letters_of and config.dead_letters_of == other.dead_letters_of:
+            raise MismatchError(
+                f"stream {config.name}: the dead letters of {config.dead_letters_of} go to stream {other.name} already"
+            )
         for mine in config.subjects:
             for theirs in other.subjects:
                 if overlaps(mine, theirs):

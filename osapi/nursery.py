@@ -16,8 +16,8 @@ async def background() -> AsyncGenerator[trio.Nursery]:
     """Open a nursery whose tasks are cancelled when the block ends.
 
     An error of the block comes out as it is, not wrapped in a group; so does a single error of a task, which
-    ends the block. What a caller writes around `async with osapi.Client(...)` is then what it would write
-    around any other block.
+    ends the block, or one that several tasks met alike, as when the transport ends under all of them. What a
+    caller writes around `async with osapi.Client(...)` is then what it would write around any other block.
     """
     inner: BaseException | None = None
     try:
@@ -34,7 +34,7 @@ async def background() -> AsyncGenerator[trio.Nursery]:
                 inner = error
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        if inner is None and len(group.exceptions) == 1:
+        if inner is None and len({(type(error), str(error)) for error in group.exceptions}) == 1:
             raise group.exceptions[0] from group.exceptions[0].__cause__
         raise
     if inner is not None:

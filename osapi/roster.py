@@ -1,33 +1,38 @@
-"""The roster: which agents are there now, what they offer, and who matches a target."""
+"""The roster: which agents are there now, what they offer and tell of their hosts, and who matches a target."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING
 
-from osapi.errors import InvalidKeyError, NoAgentsError, RecordError, UnknownHostError, shown
+from osapi.errors import InvalidKeyError, InvalidSettingError, NoAgentsError, RecordError, UnknownHostError, shown
 from osapi.rules import targets
-from osapi.rules.codec import REGISTRATION
-from osapi.rules.keys import decode_token
-from osapi.rules.label_index import LabelIndex
+from osapi.rules.codec import FACTS, REGISTRATION
+from osapi.rules.facts import flatten
+from osapi.rules.fleet_index import FleetIndex
+from osapi.rules.keys import SWEEPER_KEY, decode_token
 from osapi.rules.names import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    import trio
 
     from osapi.rules.records import Kind, Registration
-    from osapi.transport import Entry, Watch
+    from osapi.rules.selectors import Selector
+    from osapi.transport import Entry, KeyValue, Watch
 
 _log = logging.getLogger("osapi.roster")
 
 
 class Roster:
-    """The agents that are registered, as one watch tells them."""
+    """The agents that are registered, as one watch tells them; their facts from a second one, once it is needed."""
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
+        self._facts_watch: Watch | None = None
         self._agents: dict[str, Registration] = {}
-        self._index = LabelIndex()
+        self._fleet = FleetIndex()
 
     async def load(self) -> None:
         """Read all who are there when the watch opens."""
@@ -44,9 +49,32 @@ class Roster:
         while True:
             self._apply(await self._watch.receive())
 
+    @property
+    def knows_facts(self) -> bool:
+        """Tell whether the facts are being followed."""
+        return self._facts_watch is not None
+
+    async def follow_facts(self, bucket: KeyValue, *, task_status: trio.TaskStatus[None]) -> None:
+        """Read all facts that are there, report that, and keep up for as long as the task runs.
+
+        Raises:
+            ClosedError: the transport has ended.
+            DisconnectedError: before they were read.
+
+        """
+        async with bucket.watch() as watch:
+            while not watch.caught_up:
+                self._apply(await watch.receive(), self._apply_facts)
+            self._facts_watch = watch
+            task_status.started()
+            while True:
+                self._apply(await watch.receive(), self._apply_facts)
+
     def refresh(self) -> None:
         """Take in what has arrived and not been read yet."""
         self._apply(self._watch.receive_nowait())
+        if self._facts_watch is not None:
+            self._apply(self._facts_watch.receive_nowait(), self._apply_facts)
 
     @property
     def agents(self) -> dict[str, Registration]:
@@ -64,7 +92,9 @@ class Roster:
         return next((a.operations[operation] for a in self.agents.values() if operation in a.operations), None)
 
     def freeze(self, target: targets.Target) -> tuple[str, ...] | None:
-        """Return the hosts that a job is for, sorted; None when it is for any one agent.
+        """Return the hosts that a job is for, sorted; None when it is for any one agent, of a group or of all.
+
+        A selector that asks for facts matches only if they are followed.
 
         Raises:
             UnknownHostError: the target is a host that is not registered.
@@ -72,9 +102,9 @@ class Roster:
 
         """
         self.refresh()
-        if target.host and target.host not in self._index:
+        if target.host and target.host not in self._fleet.labels:
             raise UnknownHostError(self._unknown_host(target.host))
-        hosts = targets.resolve(target, self._index)
+        hosts = targets.resolve(target, self._fleet)
         if hosts is not None and not hosts:
             raise NoAgentsError(self._nobody(target))
         return hosts
@@ -88,28 +118,46 @@ class Roster:
     def _nobody(self, target: targets.Target) -> str:
         if not self._agents:
             return f"no agent matches {target}: none is registered"
+        if target.selector:
+            return f"no agent matches {target}: {self._unmet(target.selector)}"
         labels = sorted({f"{key}:{value}" for agent in self._agents.values() for key, value in agent.labels.items()})
         known = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "") if labels else "none at all"
         return f"no agent matches {target}; the labels in use are {known}"
 
-    def _apply(self, entries: Iterable[Entry]) -> None:
+    def _unmet(self, selector: Selector) -> str:
+        for requirement in selector.requirements:
+            hint = self._fleet.near(requirement)
+            if hint is not None:
+                return f"none has {requirement}{hint}"
+        return "none meets all of its requirements at once"
+
+    def _apply(self, entries: Iterable[Entry], take: Callable[[Entry], None] | None = None) -> None:
         for entry in entries:
             try:
-                self._apply_one(entry)
-            except (RecordError, InvalidKeyError) as error:
+                (take or self._apply_one)(entry)
+            except (RecordError, InvalidKeyError, InvalidSettingError) as error:
                 _log.warning("an entry of the registry is ignored: %s", error)
 
     def _apply_one(self, entry: Entry) -> None:
+        if entry.key == SWEEPER_KEY:
+            return
         if entry.change != "put":
             self._forget(decode_token(entry.key))
             return
         agent = REGISTRATION.decode(entry.value)
         self._agents[agent.hostname] = agent
-        self._index.set(agent.hostname, agent.labels)
+        self._fleet.set(agent.hostname, agent.labels)
 
     def _forget(self, hostname: str) -> None:
         self._agents.pop(hostname, None)
-        self._index.discard(hostname)
+        self._fleet.discard(hostname)
+
+    def _apply_facts(self, entry: Entry) -> None:
+        if entry.change != "put":
+            self._fleet.discard_facts(decode_token(entry.key))
+            return
+        told = FACTS.decode(entry.value)
+        self._fleet.set_facts(told.hostname, flatten(told.facts))
 
 
 def _count(number: int) -> str:

@@ -14,8 +14,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `job_ttl` is the one lifetime of a job: its definition, its notification and its answers are gone that long
     after it was submitted. `within` is how long a job may take unless `submit` says otherwise. `ack_wait` is
     the lease: an agent that is silent for so long loses what it was running. An agent counts as gone when
-    `registry_ttl` has passed since its last `heartbeat`. `drain` bounds how long an agent that stops waits for
+    `registry_ttl` has passed since its last `heartbeat`; what it tells of its host lives for `facts_ttl` and is told
+    again every `facts_interval`. `drain` bounds how long an agent that stops waits for
     its running jobs, `persist` how long a write is repeated while the broker cannot be reached.
+
+    `max_deliver` bounds deliveries, which are not attempts: an agent gives a delivery back while another one holds
+    the lease, and a job goes round until somebody offers its operation. A small bound would give healthy jobs up;
+    attempts are bounded by the policy.
 
     Raises:
         InvalidSettingError: a value is out of range, or contradicts another.
@@ -26,13 +31,20 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     job_bucket: str = "job-queue"
     response_bucket: str = "job-responses"
     registry_bucket: str = "agent-registry"
+    facts_bucket: str = "agent-facts"
+    dead_letter_stream: str = "JOBS-DLQ"
     job_ttl: float = 3600.0
     within: float = 300.0
     max_bytes: int = 100 * 1024 * 1024
     ack_wait: float = 120.0
     max_ack_pending: int = 1000
+    max_deliver: int = -1
     registry_ttl: float = 30.0
     heartbeat: float = 10.0
+    facts_ttl: float = 300.0
+    facts_interval: float = 60.0
+    dead_letter_ttl: float = 7 * 24 * 3600.0
+    dead_letter_max_msgs: int = 1000
     drain: float = 10.0
     persist: float = 10.0
     storage: Storage = "file"
@@ -43,6 +55,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _at_least("job_ttl", self.job_ttl, 1.0)
         _at_least("ack_wait", self.ack_wait, 0.1)
         _at_least("heartbeat", self.heartbeat, 0.05)
+        _at_least("facts_interval", self.facts_interval, 0.05)
+        _at_least("dead_letter_ttl", self.dead_letter_ttl, 0.0)
+        _limit("dead_letter_max_msgs", self.dead_letter_max_msgs)
+        _limit("max_deliver", self.max_deliver)
         _at_least("drain", self.drain, 0.0)
         _at_least("persist", self.persist, 0.0)
         if not 0.0 < self.within <= self.job_ttl:
@@ -57,11 +73,22 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 "is too short for registry_ttl",
                 f"use at least 1 and two heartbeats of {self.heartbeat}",
             )
+        if not max(1.0, 2 * self.facts_interval) <= self.facts_ttl < float("inf"):
+            raise InvalidSettingError(
+                self.facts_ttl,
+                "is too short for facts_ttl",
+                f"use at least 1 and two facts_intervals of {self.facts_interval}",
+            )
 
 
 def _at_least(name: str, value: float, low: float) -> None:
     if not low <= value < float("inf"):
         raise InvalidSettingError(value, f"is out of range for {name}", f"use at least {low}")
+
+
+def _limit(name: str, value: int) -> None:
+    if value != -1 and value < 1:
+        raise InvalidSettingError(value, f"is out of range for {name}", "use at least 1, or -1 for no limit")
 
 
 def stream_config(settings: Settings) -> StreamConfig:
@@ -80,6 +107,18 @@ def stream_config(settings: Settings) -> StreamConfig:
     )
 
 
+def dead_letters_config(settings: Settings) -> StreamConfig:
+    """Return the stream of what the agents' consumers gave up; it outlives the jobs, and the oldest make room."""
+    return StreamConfig(
+        name=settings.dead_letter_stream,
+        dead_letters_of=settings.stream,
+        max_age=settings.dead_letter_ttl,
+        max_msgs=settings.dead_letter_max_msgs,
+        storage=settings.storage,
+        replicas=settings.replicas,
+    )
+
+
 def job_bucket(settings: Settings) -> BucketConfig:
     """Return the bucket of definitions."""
     return _bucket(settings, settings.job_bucket)
@@ -91,12 +130,27 @@ def response_bucket(settings: Settings) -> BucketConfig:
 
 
 def registry_bucket(settings: Settings) -> BucketConfig:
-    """Return the bucket of agents; its markers let everybody see one go whose heartbeat stopped."""
+    """Return the bucket of agents; its markers let everybody see one go whose heartbeat stopped.
+
+    It is stored as the jobs are: in the memory of a single server it would be gone after a restart, and with it the
+    agents that live on.
+    """
     return BucketConfig(
         name=settings.registry_bucket,
         ttl=settings.registry_ttl,
         marker_ttl=max(1.0, settings.registry_ttl),
-        storage="memory",
+        storage=settings.storage,
+        replicas=settings.replicas,
+    )
+
+
+def facts_bucket(settings: Settings) -> BucketConfig:
+    """Return the bucket of facts; it is opened by those who tell or ask for some."""
+    return BucketConfig(
+        name=settings.facts_bucket,
+        ttl=settings.facts_ttl,
+        marker_ttl=max(1.0, settings.facts_ttl),
+        storage=settings.storage,
         replicas=settings.replicas,
     )
 
@@ -109,8 +163,26 @@ def any_consumer(settings: Settings, pattern: str) -> ConsumerConfig:
         deliver="all",
         ack_wait=settings.ack_wait,
         max_ack_pending=settings.max_ack_pending,
+        max_deliver=settings.max_deliver,
         # Every idle agent keeps a request waiting here, and the bound cannot be raised later.
         max_waiting=100_000,
+    )
+
+
+def group_consumer(settings: Settings, name: str, pattern: str) -> ConsumerConfig:
+    """Return the consumer that the agents with a label share for jobs to one of them.
+
+    It starts with what is on the stream, and is gone when no agent has listened for as long as that lives.
+    """
+    return ConsumerConfig(
+        name=name,
+        filters=(pattern,),
+        deliver="all",
+        ack_wait=settings.ack_wait,
+        max_ack_pending=settings.max_ack_pending,
+        max_deliver=settings.max_deliver,
+        max_waiting=100_000,
+        inactive_threshold=settings.job_ttl,
     )
 
 
@@ -122,6 +194,7 @@ def own_consumer(settings: Settings, name: str, filters: tuple[str, ...]) -> Con
         deliver="new",
         ack_wait=settings.ack_wait,
         max_ack_pending=settings.max_ack_pending,
+        max_deliver=settings.max_deliver,
         inactive_threshold=settings.job_ttl,
     )
 

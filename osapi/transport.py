@@ -36,6 +36,14 @@ Of streams
       `LimitReachedError`.
   S5  A scheduled message appears on its target once its time has come (at once if it has passed), survives a
       restart as the stream does, is replaced by another on the same schedule subject and cancelled by purging it.
+  S6  `delete` removes one message, also from consumers that had it pending, and tells if it was there.
+  S7  A stream with `dead_letters_of` gets a message for each one that a consumer of that other stream gives up, from
+      its own creation on: at each `term` (a repeated one too), and when the delivery after the last of `max_deliver`
+      is due and somebody asks for messages (with a `max_deliver` of 1 at once). Its subject is the backend's affair,
+      its payload a JSON object with `stream_seq`, `consumer`, `deliveries`, `timestamp` (ISO 8601), a `type` that ends
+      in `.max_deliver` or `.terminated`, and the `reason` of a term, if it has one. Other fields may be there. A
+      message that expires while it is unanswered is told of as terminated, with the reason
+      `osapi.rules.dead_letters.DELETED`; one that is removed otherwise may be.
 
 Of consumers
   C1  A durable consumer is shared by all pulls that name it: each message goes to one of them at a time.
@@ -81,10 +89,14 @@ class BucketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class StreamConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings of a stream; durations in seconds, 0 for none; counts and sizes in bytes, -1 for no limit."""
+    """Settings of a stream; durations in seconds, 0 for none; counts and sizes in bytes, -1 for no limit.
+
+    With `dead_letters_of` it holds what consumers of that other stream gave up (S7), and has no `subjects`.
+    """
 
     name: str
-    subjects: tuple[str, ...]
+    subjects: tuple[str, ...] = ()
+    dead_letters_of: str = ""
     max_age: float = 0.0
     max_msgs: int = -1
     max_bytes: int = -1
@@ -468,6 +480,15 @@ class Stream(Protocol):
 
         Raises:
             InvalidSubjectError, DisconnectedError
+
+        """
+        ...
+
+    async def delete(self, sequence: int) -> bool:
+        """Remove a kept message by its sequence and say whether it was there (S6).
+
+        Raises:
+            DisconnectedError, UncertainError
 
         """
         ...

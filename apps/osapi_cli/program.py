@@ -10,6 +10,7 @@ from osapi_cli import exits
 from osapi_cli.configure import config
 from osapi_cli.group import Flags, Program, global_flags
 from osapi_cli.nats import nats
+from osapi_cli.token import token
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -85,5 +86,5 @@ def demo(flags: Flags, targets: tuple[str, ...]) -> int:
     return exits.FAILED if played.failed else exits.OK
 
 
-for command in (config, nats):
+for command in (config, nats, token):
     program.add_command(command)

@@ -33,8 +33,9 @@ Without pytest:
 #
 # cancellation  T1            buckets      K1 K4 K6      streams      S1-S4
 # refusals      T2            comparisons  K2 K3         schedules    S5
-# calls         T3 T4         expiry       K5            consumers    C1 C2 C6-C8 C10
-#                             watches      K7 K8         redelivery   C3 C4
+# calls         T3 T4         expiry       K5            dead_letters S6 S7
+#                             watches      K7 K8         consumers    C1 C2 C6-C8 C10
+#                                                        redelivery   C3 C4
 #                                                        pulls        C5 C9
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ from osapi.conformance import (
     cancellation,
     comparisons,
     consumers,
+    dead_letters,
     expiry,
     pulls,
     redelivery,
@@ -76,6 +78,7 @@ _MODULES = (
     watches,
     streams,
     schedules,
+    dead_letters,
     consumers,
     redelivery,
     pulls,

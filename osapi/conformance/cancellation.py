@@ -224,6 +224,7 @@ def _removals(place: Place) -> Calls:
     return {
         "delete_bucket of the new": lambda: transport.delete_bucket(place.new),
         "delete_stream of the new": lambda: transport.delete_stream(place.new),
+        "stream.delete": lambda: stream.delete(1),
         "stream.purge": stream.purge,
         "stream.delete_consumer": lambda: stream.delete_consumer(place.consumer.config.name),
         "delete_bucket": lambda: transport.delete_bucket(bucket.config.name),

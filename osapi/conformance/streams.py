@@ -1,4 +1,4 @@
-"""S1 to S4: what a stream keeps, and what it does not. `schedules` has S5."""
+"""S1 to S4: what a stream keeps, and what it does not. `schedules` has S5, `dead_letters` S6 and S7."""
 
 # ruff: noqa: D401 - the docstring of a check is the sentence that it proves
 

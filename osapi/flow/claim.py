@@ -49,6 +49,7 @@ class Claims:
     store: Store
     operations: Operations
     host: str
+    labels: frozenset[str]
     counters: Counters
 
     async def claim(self, delivery: Delivery, job_id: str, lease: str) -> Claimed | None:
@@ -69,7 +70,7 @@ class Claims:
             return None
         operation = self.operations.get(definition.operation)
         policy = definition.policy or (operation.policy if operation else _DEFAULT_POLICY)
-        me = Claimant(self.host, lease, self.store.settings.ack_wait, operation is not None)
+        me = Claimant(self.host, self.labels, lease, self.store.settings.ack_wait, operation is not None)
         key = response_key(definition.origin, job_id, slot_of(definition, self.host))
         written = await self._decide(definition, delivery, key, me, policy)
         if written is None or operation is None:

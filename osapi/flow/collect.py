@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
 from typing import TYPE_CHECKING
 
-import trio
-
 from osapi.errors import ClosedError, RecordError, TransportError, UnknownJobError
+from osapi.flow.due import GRACE_SECONDS, Due
 from osapi.flow.persist import insist
 from osapi.flow.settle import settle
 from osapi.rules.codec import RECORD
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("osapi.client")
 
-# An agent records the end of what it runs itself; only after this long does a client do it.
-_GRACE_SECONDS = 1.0
-
 
 class Collector:
     """The open jobs of one client."""
@@ -33,13 +28,12 @@ class Collector:
         self._store = store
         self._roster = roster
         self._handles: dict[str, JobHandle] = {}
-        self._due: list[tuple[float, str]] = []
-        self._armed = trio.Event()
+        self._due = Due(self._handles)
 
     def track(self, handle: JobHandle) -> None:
         """Begin to collect for a job; before it is submitted, so that no answer is missed."""
         self._handles[handle.id] = handle
-        self._look_again(handle.id, handle.definition.finish_by - self._store.now() + _GRACE_SECONDS)
+        self._due.set(handle.id, handle.definition.finish_by - self._store.now())
 
     def forget(self, job_id: str, error: UnknownJobError | None = None) -> None:
         """Stop collecting for a job, and tell whoever waits for it why."""
@@ -74,14 +68,7 @@ class Collector:
     async def settle_due(self) -> None:
         """Settle the jobs whose time is over, for as long as the task runs."""
         while True:
-            while not self._due:
-                await self._armed.wait()
-                self._armed = trio.Event()
-            with trio.move_on_at(self._due[0][0]):
-                await self._armed.wait()
-                self._armed = trio.Event()
-            while self._due and self._due[0][0] <= trio.current_time():
-                _, job_id = heapq.heappop(self._due)
+            for job_id in await self._due.take():
                 if job_id in self._handles:
                     await self._settle(self._handles[job_id])
 
@@ -96,15 +83,6 @@ class Collector:
             return
         except TransportError as error:
             _log.warning("job %s cannot be settled yet: %s", handle.id, error)
-            wait = _GRACE_SECONDS
+            wait = GRACE_SECONDS
         if wait is not None:
-            self._look_again(handle.id, wait + _GRACE_SECONDS)
-
-    def _look_again(self, job_id: str, seconds: float) -> None:
-        # Most jobs end long before they are due: what has ended is dropped from the front as new ones come.
-        while self._due and self._due[0][1] not in self._handles:
-            heapq.heappop(self._due)
-        due = (trio.current_time() + seconds, job_id)
-        heapq.heappush(self._due, due)
-        if self._due[0] is due:
-            self._armed.set()
+            self._due.set(handle.id, wait)

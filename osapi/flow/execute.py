@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 
 from osapi.errors import InvalidPayloadError, Retry, Skip
 from osapi.operations import Job
+from osapi.rules.facts import resolve_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from osapi.flow.lease import Run
     from osapi.operations import Operation
+    from osapi.rules.facts import FlatFacts
 
 _log = logging.getLogger("osapi.agent")
 
@@ -58,8 +60,11 @@ class Lost(Struct, frozen=True):
 Outcome: TypeAlias = Completed | Failed | Again | Skipped | Expired | Lost
 
 
-async def execute(run: Run) -> Outcome:
-    """Run the handler of a claimed slot and say what became of it; its errors never leave here."""
+async def execute(run: Run, facts: FlatFacts) -> Outcome:
+    """Run the handler of a claimed slot and say what became of it; its errors never leave here.
+
+    The handler gets the data with the host's `facts` in the place of what refers to them.
+    """
     claimed = run.claimed
     definition, record, operation = claimed.definition, claimed.record, claimed.operation
     job = Job(
@@ -73,12 +78,13 @@ async def execute(run: Run) -> Outcome:
     )
     outcome: Outcome | None = None
     with run.scope:
-        outcome = await _call(operation, job, definition.data)
+        outcome = await _call(operation, job, definition.data, facts)
     return _cut_short(run) if outcome is None else outcome
 
 
-async def _call(operation: Operation, job: Job, data: Raw) -> Outcome:
+async def _call(operation: Operation, job: Job, data: Raw, facts: FlatFacts) -> Outcome:
     try:
+        data = resolve_references(operation.name, data, facts)
         if operation.takes_data:
             result = await operation.handler(job, operation.decode_data(data))
         else:

@@ -5,27 +5,67 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import trio
+
+from osapi.errors import TransportError
+from osapi.flow.groups import announce
 from osapi.flow.persist import insist
 from osapi.rules.keys import job_subjects, notification_subject, schedule_subject, schedule_subjects
 from osapi.rules.records import ANY_SLOT
-from osapi.rules.targets import parse_target
+from osapi.rules.targets import parse_target, routes
 
 if TYPE_CHECKING:
     from osapi.flow.store import Store
     from osapi.rules.records import Definition, Record
-    from osapi.rules.targets import Target
+    from osapi.rules.targets import Route, Target
 
 
-async def notify(store: Store, definition: Definition, target: Target) -> None:
+# Notifications of one job that are on their way at once.
+_AT_ONCE = 256
+
+
+async def notify(store: Store, definition: Definition, target: Target, *, agents: int = 0) -> None:
     """Tell the agents of a job; told twice, they hear it once.
+
+    `agents` is how many there are: a selector that matches few of them tells each by itself. Cancelled, or failing,
+    it has told some of them.
 
     Raises:
         LimitReachedError, DisconnectedError, UncertainError
 
     """
-    subject = notification_subject(definition.kind, target.route, target.address, definition.id)
-    publish = partial(store.stream.publish, subject, b"", msg_id=definition.id, ttl=store.ttl(definition))
+    if target.route == "any-label":
+        await announce(store, target.address)
+    ways = routes(target, definition.expected, agents)
+    if len(ways) == 1:
+        await _tell(store, definition, *ways[0], msg_id=definition.id)
+    else:
+        await _tell_each(store, definition, ways)
+
+
+async def _tell(store: Store, definition: Definition, route: Route, address: str, msg_id: str) -> None:
+    subject = notification_subject(definition.kind, route, address, definition.id)
+    publish = partial(store.stream.publish, subject, b"", msg_id=msg_id, ttl=store.ttl(definition))
     await insist(publish, store.settings.persist)
+
+
+async def _tell_each(store: Store, definition: Definition, ways: list[tuple[Route, str]]) -> None:
+    left = iter(ways)
+    failed: list[TransportError] = []
+
+    async def tell_on() -> None:
+        try:
+            for route, address in left:
+                await _tell(store, definition, route, address, msg_id=f"{definition.id}.{address}")
+        except TransportError as error:
+            failed.append(error)
+            nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(min(_AT_ONCE, len(ways))):
+            nursery.start_soon(tell_on)
+    if failed:
+        raise failed[0]
 
 
 async def notify_later(store: Store, definition: Definition, record: Record, at: float) -> None:
@@ -50,8 +90,8 @@ async def notify_later(store: Store, definition: Definition, record: Record, at:
 
 def _slot_subject(definition: Definition, slot: str) -> str:
     if slot == ANY_SLOT:
-        target = parse_target(definition.target)
-        return notification_subject(definition.kind, target.route, target.address, definition.id)
+        ((route, address),) = routes(parse_target(definition.target), None, 0)
+        return notification_subject(definition.kind, route, address, definition.id)
     return notification_subject(definition.kind, "host", slot, definition.id)
 
 

@@ -13,7 +13,7 @@ from osapi.rules.keys import response_key
 from osapi.rules.records import ANY_SLOT, SlotStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
     from osapi.flow.store import Store
     from osapi.rules.records import Definition, Record
@@ -31,11 +31,21 @@ async def settle(store: Store, definition: Definition, reachable: Container[str]
         RecordError, DisconnectedError, UncertainError
 
     """
-    slots = gather.slots(definition)
-    keys = [response_key(definition.origin, definition.id, slot) for slot in slots]
-    entries = await insist(partial(store.responses.get_many, keys), store.settings.persist)
+    entries = await insist(partial(store.responses.get_many, record_keys(definition)), store.settings.persist)
+    return await settle_slots(store, definition, entries, reachable)
+
+
+def record_keys(definition: Definition) -> list[str]:
+    """Name the keys that hold the records of a job's slots, in their order."""
+    return [response_key(definition.origin, definition.id, slot) for slot in gather.slots(definition)]
+
+
+async def settle_slots(
+    store: Store, definition: Definition, entries: Sequence[Entry | None], reachable: Container[str]
+) -> float | None:
+    """Do what `settle` does, `entries` being what is stored under `record_keys`."""
     wait: float | None = None
-    for slot, key, entry in zip(slots, keys, entries, strict=True):
+    for slot, key, entry in zip(gather.slots(definition), record_keys(definition), entries, strict=True):
         left = await _settle_slot(store, definition, slot, key, entry, reachable)
         if left is not None:
             wait = left if wait is None else max(wait, left)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING
 
 from osapi.flow.persist import insist
-from osapi.settings import job_bucket, registry_bucket, response_bucket, stream_config
+from osapi.settings import dead_letters_config, job_bucket, registry_bucket, response_bucket, stream_config
 
 if TYPE_CHECKING:
     from osapi.rules.records import Definition
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A transport with the buckets and the stream of osapi open on it."""
+    """A transport with the buckets and the streams of osapi open on it.
+
+    `announced` says until when each group's agents need no other notice (see `groups`).
+    """
 
     transport: Transport
     settings: Settings
@@ -26,6 +29,8 @@ class Store:
     responses: KeyValue
     registry: KeyValue
     stream: Stream
+    dead_letters: Stream
+    announced: dict[str, float] = field(default_factory=dict[str, float])
 
     def now(self) -> float:
         """Return the broker's time in Unix seconds."""
@@ -37,7 +42,7 @@ class Store:
 
 
 async def open_store(transport: Transport, settings: Settings) -> Store:
-    """Open the buckets and the stream, creating those that are missing.
+    """Open the buckets and the streams, creating those that are missing.
 
     Raises:
         MismatchError: one of them exists with other settings.
@@ -52,4 +57,5 @@ async def open_store(transport: Transport, settings: Settings) -> Store:
         responses=await insist(partial(transport.bucket, response_bucket(settings)), patience),
         registry=await insist(partial(transport.bucket, registry_bucket(settings)), patience),
         stream=await insist(partial(transport.stream, stream_config(settings)), patience),
+        dead_letters=await insist(partial(transport.stream, dead_letters_config(settings)), patience),
     )

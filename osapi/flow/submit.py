@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _UNDO_SECONDS = 1.0
 
 
-async def submit(store: Store, definition: Definition, target: Target) -> None:
-    """Write a job and announce it.
+async def submit(store: Store, definition: Definition, target: Target, *, agents: int = 0) -> None:
+    """Write a job and announce it; `agents` is how many there are.
 
     If it cannot be announced, or is cancelled before it was, the definition is removed again, so that nobody
     runs a job whose submission failed.
@@ -42,7 +42,7 @@ async def submit(store: Store, definition: Definition, target: Target) -> None:
         patience=store.settings.persist,
     )
     try:
-        await notify(store, definition, target)
+        await notify(store, definition, target, agents=agents)
     except BaseException:
         # If the broker is away, nobody hears of the job, or it runs and ends by its deadline.
         with trio.CancelScope(shield=True, deadline=trio.current_time() + _UNDO_SECONDS), suppress(TransportError):

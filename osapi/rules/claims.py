@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from osapi.rules import lifecycle, retry
 from osapi.rules.records import ANY_SLOT, Definition, Policy, Record, SlotStatus
+from osapi.rules.targets import asked_of
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -46,9 +47,13 @@ Decision: TypeAlias = Take | Close | Drop | Wait
 
 
 class Claimant(Struct, frozen=True, gc=False):
-    """The agent that decides: the lease it would take, and whether it offers the operation."""
+    """The agent that decides: the lease it would take, whether it offers the operation, and what addresses it.
+
+    `labels` holds every label that matches it, as `label_prefixes` returns them.
+    """
 
     host: str
+    labels: frozenset[str]
     lease: str
     lease_length: float
     offered: bool
@@ -65,6 +70,9 @@ def decide(
     """Decide what to do with a delivery of a job, `before` being the record of the slot, if there is one."""
     if definition.expected is not None and me.host not in definition.expected:
         return Drop(f"{me.host} is not among the hosts that it was frozen for")
+    label = asked_of(definition.target)
+    if label and label not in me.labels:
+        return Drop(f"{me.host} does not have {label}")
     if before is not None:
         if before.status in lifecycle.TERMINAL:
             return Drop(f"it is {before.status} already")

@@ -11,9 +11,9 @@ from typing import Generic, TypeVar
 import msgspec
 
 from osapi.errors import RecordError
-from osapi.rules.records import VERSION, Definition, Record, Registration
+from osapi.rules.records import VERSION, Definition, Facts, Record, Registration
 
-T = TypeVar("T", Definition, Record, Registration)
+T = TypeVar("T", Definition, Record, Registration, Facts)
 
 
 class _Version(msgspec.Struct):
@@ -60,3 +60,4 @@ def _why(data: bytes, error: Exception | None) -> str:
 DEFINITION = Codec(Definition)
 RECORD = Codec(Record)
 REGISTRATION = Codec(Registration)
+FACTS = Codec(Facts)

@@ -7,13 +7,14 @@ A token holds `a-z 0-9 -`; every other byte of a name's UTF-8 is `=XX`, so that 
 from __future__ import annotations
 
 import binascii
+import hashlib
 import re
 import string
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from osapi.errors import InvalidKeyError, InvalidSubjectError
-from osapi.rules.labels import label_prefixes
+from osapi.rules.labels import all_prefixes
 from osapi.rules.names import MAX_NAME_BYTES
 from osapi.rules.records import ANY_SLOT
 
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
     from osapi.rules.targets import Route
 
 
+# All notices to groups, and all jobs for one of a group.
+GROUP_NOTICES = "jobs.group.label.*.*"
+ANY_GROUP_FILTER = "jobs.*.any-label.*.*"
+
+# NATS stops names at 255 bytes (JSMaxNameLen); 128 bits of SHA-256 tell apart what is cut.
+_MAX_CONSUMER_NAME = 255
+_DIGEST = 32
+
+# The key of the registry that says which sweeper acts; no hostname is encoded to it.
+SWEEPER_KEY = "_sweeper"
+
 # A fleet's hostnames are encoded over and over: 70 ns for a hit, 700 for a miss, 2.5 MB when full.
 _CACHED = 16_384
 
@@ -31,7 +43,7 @@ _PLAIN = frozenset(f"{string.ascii_lowercase}{string.digits}-".encode())
 _WIRE = [chr(byte) if byte in _PLAIN else f"={byte:02X}" for byte in range(256)]
 _TOKEN = re.compile(r"(?:[a-z0-9-]|=[0-9A-F]{2})+")
 _JOB_ID = re.compile(r"[0-9a-f-]{1,36}")
-_NOTIFICATION = re.compile(r"jobs\.(query|modify)\.(?:(any|all)\._|(host|label)\.([^.]+))\.([0-9a-f-]{1,36})")
+_NOTIFICATION = re.compile(r"jobs\.(query|modify)\.(?:(any|all)\._|(host|label|any-label)\.([^.]+))\.([0-9a-f-]{1,36})")
 
 _NAME_FORM = f"write 1 to {MAX_NAME_BYTES} bytes of UTF-8"
 _TOKEN_FORM = "write a-z, 0-9 and `-`, and every other byte as `=XX`"
@@ -210,14 +222,38 @@ def any_filter() -> str:
     return "jobs.*.any._.*"
 
 
+def group_filter(label: str) -> str:
+    """Match the jobs that are for one of those with a label: the filter of the consumer that they share."""
+    return f"jobs.*.any-label.{encode_token(label)}.*"
+
+
+def group_consumer_name(label: str) -> str:
+    """Name the consumer that the agents with a label share; of a long name, the end gives way to a digest.
+
+    No token holds `==`, so no two labels share a name.
+    """
+    name = f"any-{encode_token(label)}"
+    if len(name) <= _MAX_CONSUMER_NAME:
+        return name
+    digest = hashlib.sha256(label.encode()).hexdigest()[:_DIGEST]
+    return f"{name[: _MAX_CONSUMER_NAME - _DIGEST - 2]}=={digest}"
+
+
+def group_notice_subject(label: str) -> str:
+    """Name the subject that tells the agents with a label that jobs for one of them are to come.
+
+    It reaches them as a job for all of them would, through the consumer that each has of its own.
+    """
+    return f"jobs.group.label.{encode_token(label)}._"
+
+
 def agent_filters(hostname: str, labels: Mapping[str, str]) -> tuple[str, ...]:
     """Match the jobs that are for this agent besides: for all, for its host, for each prefix of its labels.
 
     Takes labels as `normalise_labels` returns them. No two of the filters overlap, as the server demands, and equal
     labels give equal filters in equal order.
     """
-    prefixes = [prefix for key, value in labels.items() for prefix in label_prefixes(f"{key}:{value}")]
-    by_label = [f"jobs.*.label.{encode_token(prefix)}.*" for prefix in prefixes]
+    by_label = [f"jobs.*.label.{encode_token(prefix)}.*" for prefix in all_prefixes(labels)]
     return ("jobs.*.all._.*", f"jobs.*.host.{encode_token(hostname)}.*", *by_label)
 
 

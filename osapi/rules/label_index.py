@@ -91,6 +91,11 @@ class LabelIndex:
         return self._members.get(label.text, _NOBODY).keys()
 
     @property
+    def texts(self) -> AbstractSet[str]:
+        """Every label that matches somebody."""
+        return self._members.keys()
+
+    @property
     def hosts(self) -> AbstractSet[str]:
         """Every host, with labels or without."""
         return self._agents.keys()

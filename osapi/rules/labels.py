@@ -2,7 +2,8 @@
 
 A label is `key:segment.segment`. It is matched by whole segments from the left: `group:web` and `group:web.dev`
 match an agent that declares `group: web.dev.us-east`, and `group:web.de` does not. Labels are compared as they are
-written, in upper and lower case; only hostnames are folded.
+written, in upper and lower case; only hostnames are folded. `host` and what begins with `fact` are no keys of labels:
+selectors ask for hosts and facts by them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 MAX_LABELS = 64
 MAX_SEGMENTS = 16
 
-_KEY = r"[A-Za-z0-9-][A-Za-z0-9_-]*"
+_KEY = r"(?!host:|fact)[A-Za-z0-9-][A-Za-z0-9_-]*"
 _SEGMENT = r"[A-Za-z0-9_-]+"
 _LABEL = re.compile(rf"{_KEY}:{_SEGMENT}(?:\.{_SEGMENT}){{0,{MAX_SEGMENTS - 1}}}")
 _KEY_STRANGER = re.compile(r"[^A-Za-z0-9_-]")
@@ -61,10 +62,16 @@ def label_prefixes(text: str) -> tuple[str, ...]:
     return tuple(accumulate(text.split("."), "{}.{}".format))
 
 
+def all_prefixes(labels: Mapping[str, str]) -> list[str]:
+    """Return the text of every label that matches an agent with these, in the order of their keys."""
+    return [prefix for key, value in labels.items() for prefix in label_prefixes(f"{key}:{value}")]
+
+
 def parse_label(text: str) -> Label:
     """Read a label: `key:segment.segment`, at most 16 segments and 200 bytes.
 
-    The key holds letters, digits, `-` and `_` but does not start with `_`; a segment holds the same.
+    The key holds letters, digits, `-` and `_` but starts neither with `_` nor with `fact`, and is not `host`; a segment
+    holds the same.
 
     Raises:
         InvalidLabelError
@@ -85,6 +92,8 @@ def _problem(label: str) -> str:
         "has no key before the colon": not key,
         "has no value after the colon": not value,
         "has a key that starts with `_`, which is reserved": key.startswith("_"),
+        "has the key `host`, by which selectors ask for hostnames": key == "host",
+        "has a key that starts with `fact`, by which selectors ask for facts": key.startswith("fact"),
         "has a key with a dot": "." in key,
         f"holds {stranger and stranger[0]!r}": stranger,
         "has an empty segment": "" in segments,

@@ -7,7 +7,7 @@ two ends that know their type decode them.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Raw, Struct
 
@@ -135,6 +135,15 @@ class Registration(Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_jobs: int
     active: int = 0
     state: Literal["Ready", "Draining"] = "Ready"
+
+
+class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an agent tells of its host; `facts` as `facts.normalise_facts` returns them."""
+
+    v: int
+    hostname: str
+    updated: float
+    facts: dict[str, Any]
 
 
 class Event(Struct, frozen=True, kw_only=True):

@@ -62,6 +62,14 @@ async def sleep(job: osapi.Job, data: Sleep) -> Hostname:
     return Hostname(job.host)
 
 
+@operations.query("test.sleep-in-a-nursery", policy=osapi.Policy(timeout=1000.0))
+async def sleep_in_a_nursery(job: osapi.Job, data: Sleep) -> Hostname:
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(trio.sleep, data.seconds)
+    return Hostname(job.host)
+
+
 @operations.query(
     "test.flaky", policy=osapi.Policy(attempts=5, backoff=60.0, factor=2.0, jitter=0.0), transient=(OSError,)
 )

@@ -127,9 +127,10 @@ async def test_what_does_not_end_in_time_is_given_back_to_the_others(autojump_cl
     assert ("retryable", "a stopped") in [(e.event, e.error) for e in handle.timeline()]
 
 
-async def test_cancelling_gives_back_at_once(autojump_clock: object, world: World) -> None:
+@pytest.mark.parametrize("operation", ["test.sleep", "test.sleep-in-a-nursery"])
+async def test_cancelling_gives_back_at_once(autojump_clock: object, world: World, operation: str) -> None:
     async with world.client() as client:
-        handle = await client.submit("test.sleep", ops.Sleep(60.0))
+        handle = await client.submit(operation, ops.Sleep(60.0))
         began = trio.current_time() + 1
         with trio.CancelScope() as scope:
             async with world.agent("a"):

@@ -57,6 +57,9 @@ def test_a_bucket_at_its_limits_is_accepted() -> None:
         ({"max_msg_size": 0}, "at least 1"),
         ({"max_msgs_per_subject": 0}, "at least 1"),
         ({"max_consumers": 0}, "at least 1"),
+        ({"dead_letters_of": "t"}, "none: a stream of dead letters has its own"),
+        ({"dead_letters_of": "s"}, "the name of another stream"),
+        ({"dead_letters_of": "a.b", "subjects": ()}, "use letters"),
         ({"discard": "all"}, "'old' or 'new'"),
         ({"storage": "tape"}, "'file' or 'memory'"),
     ],
@@ -148,3 +151,18 @@ def test_subjects_of_another_stream_are_refused() -> None:
     with pytest.raises(MismatchError, match=r"subject 's.a' overlaps 's.\*' of stream other"):
         check_apart(StreamConfig(name="s", subjects=("t", "s.a")), [other])
     check_apart(StreamConfig(name="s", subjects=("s.a.b",)), [other])
+
+
+def test_dead_letters_of_a_stream_go_to_one_stream() -> None:
+    letters = StreamConfig(name="dead", dead_letters_of="s")
+    check_stream(letters)
+    check_apart(StreamConfig(name="others", dead_letters_of="t"), [letters])
+    check_apart(StreamConfig(name="s", subjects=("s.>",)), [letters])
+    with pytest.raises(MismatchError, match="stream more: the dead letters of s go to stream dead already"):
+        check_apart(StreamConfig(name="more", dead_letters_of="s"), [letters])
+
+
+def test_a_consumer_of_dead_letters_takes_all() -> None:
+    check_consumer(ConsumerConfig(name="c"), ())
+    with pytest.raises(InvalidSubjectError, match="take every dead letter: give no filter"):
+        check_consumer(ConsumerConfig(name="c", filters=("s.a",)), ())

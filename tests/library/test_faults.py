@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.library.conftest import World
 
 HOSTS = ("a", "b", "c")
-TARGETS = ("_any", "_any", "_all", "b", "group:web")
+TARGETS = ("_any", "_any@group:web", "_any@group:web.dev", "_all", "b", "group:web", "group:web,!host:a", "!group:web")
 
 
 class Work(Struct):

@@ -151,22 +151,38 @@ def test_ttl_raise_to_the_marker_ttl_only_with_a_history() -> None:
         assert core.get("a", last + 0.1) is None
 
 
-def test_full_bucket_refuses_new_keys_while_overwriting_and_markers_still_fit() -> None:
-    core = bucket(max_bytes=80)
-    core.put("a", b"12345", 1)
-    core.put("b", b"", 1)
-    with pytest.raises(LimitReachedError, match="max_bytes is 80"):
+def test_full_bucket_takes_what_is_no_larger_than_what_it_replaces() -> None:
+    core = bucket(max_bytes=300)
+    core.put("a", b"a" * 100, 1)
+    core.put("b", b"b" * 100, 1)
+    with pytest.raises(LimitReachedError, match="max_bytes is 300"):
         core.put("c", b"", 1)
     with pytest.raises(LimitReachedError):
         core.create("c", b"", 1)
-    core.put("a", b"54321", 1)
-    with pytest.raises(LimitReachedError):  # as in JetStream: what it replaces is smaller
-        core.put("a", b"543210", 1)
-    core.delete("a", 1)
-    core.purge("c", 1)
+    core.put("a", b"c" * 100, 1)
     with pytest.raises(LimitReachedError):
-        core.create("a", b"12345", 1)
+        core.put("a", b"c" * 101, 1)
+    core.delete("a", 1)
+    core.purge("b", 1)
     assert core.info(1).revision == 5
+
+
+def test_headers_count_in_what_a_bucket_holds() -> None:
+    core = bucket(max_bytes=150)
+    core.put("a", b"a" * 60, 1)
+    core.put("b", b"", 1)
+    full = core.info(1)
+    with pytest.raises(LimitReachedError):  # the revision that it compared is stored with it
+        core.update("a", b"a" * 60, 1, 1)
+    with pytest.raises(LimitReachedError):
+        core.put("a", b"a" * 60, 1, ttl=5)
+    with pytest.raises(LimitReachedError):  # a marker is larger than no value
+        core.delete("b", 1)
+    with pytest.raises(LimitReachedError):
+        core.purge("b", 1)
+    assert core.info(1) == full
+    core.delete("a", 1)
+    assert core.info(1).bytes == full.bytes - 60 + len("NATS/1.0\r\nKV-Operation: DEL\r\n\r\n")
 
 
 def test_full_bucket_with_room_in_the_history_refuses_to_add_a_revision() -> None:

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 KEYS = ["a", "b", "a.b"]
 keys = st.sampled_from(KEYS)
 ttls = st.none() | st.integers(1, 3)
+HEADERS = {
+    "put": "",
+    "delete": "KV-Operation: DEL\r\n",
+    "purge": "KV-Operation: PURGE\r\nNats-Rollup: sub\r\n",
+    "expire": "Nats-Marker-Reason: MaxAge\r\n",
+}
 
 
 class Model:
@@ -31,6 +37,7 @@ class Model:
         self.kept: list[tuple[Entry, float]] = []
         self.told: list[Entry] = []
         self.revision = 0
+        self.headers: dict[int, str] = {}
 
     def of(self, key: str) -> list[Entry]:
         return [entry for entry, _ in self.kept if entry.key == key]
@@ -38,8 +45,14 @@ class Model:
     def newest(self, key: str) -> int:
         return max((entry.revision for entry in self.of(key)), default=0)
 
-    def store(self, key: str, value: bytes, change: str, when: float, ttl: int | None) -> int:
+    def store(
+        self, key: str, value: bytes, change: str, when: float, ttl: int | None, expected: int | None = None
+    ) -> int:
         self.revision += 1
+        lines = HEADERS[change]
+        lines += f"Nats-TTL: {ttl}s\r\n" if ttl else ""
+        lines += f"Nats-Expected-Last-Subject-Sequence: {expected}\r\n" if expected is not None else ""
+        self.headers[self.revision] = f"NATS/1.0\r\n{lines}\r\n" if lines else ""
         entry = Entry(key, value, self.revision, when, change)  # type: ignore[arg-type]
         if change == "purge":
             self.kept = [pair for pair in self.kept if pair[0].key != key]
@@ -52,6 +65,9 @@ class Model:
         self.kept.append((entry, when + min(lifetimes) if lifetimes else inf))
         self.told.append(entry)
         return self.revision
+
+    def size(self, entry: Entry) -> int:
+        return 30 + len(f"$KV.b.{entry.key}") + len(self.headers[entry.revision]) + len(entry.value)
 
     def pass_time(self, now: float) -> None:
         while due := [pair for pair in self.kept if pair[1] <= now]:
@@ -100,7 +116,7 @@ class BucketMachine(RuleBasedStateMachine):
         else:
             self.both(
                 lambda core: core.create(key, b"c", self.now, ttl),
-                lambda: self.model.store(key, b"c", "put", self.now, ttl),
+                lambda: self.model.store(key, b"c", "put", self.now, ttl, self.model.newest(key)),
             )
 
     @rule(key=keys, ttl=ttls, off=st.integers(-1, 1))
@@ -112,7 +128,7 @@ class BucketMachine(RuleBasedStateMachine):
         else:
             self.both(
                 lambda core: core.update(key, b"u", newest, self.now, ttl),
-                lambda: self.model.store(key, b"u", "put", self.now, ttl),
+                lambda: self.model.store(key, b"u", "put", self.now, ttl, newest),
             )
 
     @rule(key=keys, off=st.none() | st.integers(0, 1))
@@ -125,7 +141,7 @@ class BucketMachine(RuleBasedStateMachine):
         else:
             self.both(
                 lambda core: core.delete(key, self.now, expected),
-                lambda: self.model.store(key, b"", "delete", self.now, None),
+                lambda: self.model.store(key, b"", "delete", self.now, None, expected),
             )
 
     @rule(key=keys, off=st.none() | st.integers(0, 1), ttl=ttls)
@@ -138,7 +154,7 @@ class BucketMachine(RuleBasedStateMachine):
         else:
             self.both(
                 lambda core: core.purge(key, self.now, expected, ttl),
-                lambda: self.model.store(key, b"", "purge", self.now, ttl),
+                lambda: self.model.store(key, b"", "purge", self.now, ttl, expected),
             )
 
     @rule(seconds=st.sampled_from([0.5, 1.0, 2.0]))
@@ -180,7 +196,7 @@ class BucketMachine(RuleBasedStateMachine):
             assert info.keys == len({entry.key for entry, _ in self.model.kept})
             assert info.values == len(self.model.kept)
             assert info.revision == self.model.revision == core.revision
-            assert info.bytes == sum(30 + len(f"$KV.b.{e.key}") + len(e.value) for e, _ in self.model.kept)
+            assert info.bytes == sum(self.model.size(entry) for entry, _ in self.model.kept)
 
     @invariant()
     def watchers_were_told_the_same(self) -> None:

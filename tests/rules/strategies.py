@@ -11,6 +11,16 @@ values = st.lists(segments, min_size=1, max_size=4).map(".".join)
 label_keys = st.sampled_from(["g", "gg"])
 label_texts = st.builds("{}:{}".format, label_keys, values)
 label_sets = st.dictionaries(label_keys, values)
+fact_names = st.sampled_from(["x", "x.y", "z"])
+fact_values = st.sampled_from(["a", "b", "8", "a:b"])
+fact_sets = st.dictionaries(fact_names, fact_values | st.lists(fact_values, max_size=3).map(tuple))
+globs = st.text("ab.*?-", min_size=1, max_size=5)
+requirements = st.one_of(
+    label_texts, globs.map("host:".__add__), st.builds("fact.{}:{}".format, fact_names, fact_values)
+)
+selectors = st.lists(st.builds("{}{}".format, st.sampled_from(["", "!"]), requirements), min_size=1, max_size=4).map(
+    ",".join
+)
 hosts = st.sampled_from(["a", "b", "a.b", "a-b"])
 
 # Whatever a stranger may write, lone surrogates included.

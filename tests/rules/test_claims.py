@@ -14,7 +14,7 @@ from osapi.rules.records import ANY_SLOT, Attempt, Definition, Policy, Record, S
 from tests.rules.builders import definition, moments, record, statuses
 
 S = SlotStatus
-ME = Claimant(host="web-02", lease="me.1", lease_length=10.0, offered=True)
+ME = Claimant(host="web-02", labels=frozenset({"group:web"}), lease="me.1", lease_length=10.0, offered=True)
 POLICY = Policy(takeovers=1)
 
 
@@ -37,6 +37,11 @@ def test_a_new_job_is_taken_with_a_lease() -> None:
 
 def test_a_host_that_is_not_on_the_frozen_list_never_answers() -> None:
     assert isinstance(look(definition(expected=("web-01",), target="_all")), Drop)
+
+
+def test_a_job_for_one_of_a_group_is_taken_by_those_with_its_label_only() -> None:
+    assert isinstance(look(definition(target="_any@group:web")), Take)
+    assert look(definition(target="_any@group:web.dev")) == Drop("web-02 does not have group:web.dev")
 
 
 def test_a_finished_job_is_dropped() -> None:
@@ -76,7 +81,7 @@ def test_a_late_notification_is_recorded_and_never_taken() -> None:
 
 
 def test_an_operation_that_is_not_offered_is_passed_on_or_skipped() -> None:
-    stranger = Claimant(host="web-02", lease="me.1", lease_length=10.0, offered=False)
+    stranger = Claimant(host="web-02", labels=frozenset(), lease="me.1", lease_length=10.0, offered=False)
     waits = [look(me=stranger, deliveries=n) for n in (1, 2, 3, 1000)]
     assert [wait.delay for wait in waits if isinstance(wait, Wait)] == [0.1, 0.2, 0.4, 5.0]
     closed = look(definition(expected=("web-02",), target="web-02"), me=stranger)
@@ -129,7 +134,7 @@ class Crowd(RuleBasedStateMachine):
     def decide(self, agent: int) -> None:
         before, revision = self.seen.get(agent, (None, 0))
         self.leases += 1
-        me = Claimant(host=f"h{agent}", lease=f"l{self.leases}", lease_length=5.0, offered=True)
+        me = Claimant(host=f"h{agent}", labels=frozenset(), lease=f"l{self.leases}", lease_length=5.0, offered=True)
         decision = decide(self.job, before, me, self.policy, now=self.now, deliveries=1)
         if isinstance(decision, Take | Close) and self.write(decision.record, revision) and isinstance(decision, Take):
             self.held[agent] = (decision.record, self.revision)

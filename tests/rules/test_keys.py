@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from osapi.configs import check_consumer
 from osapi.errors import InvalidKeyError, InvalidSubjectError
 from osapi.rules import keys, subjects
 from osapi.rules.labels import MAX_LABELS, Label, label_matches, normalise_labels
 from osapi.rules.names import MAX_NAME_BYTES
 from osapi.rules.records import ANY_SLOT
+from osapi.transport import ConsumerConfig
 from tests.rules.strategies import JOB_ID, any_text, anything, hosts, label_sets, label_texts
 
 if TYPE_CHECKING:
@@ -177,6 +179,10 @@ def test_subjects() -> None:
     assert keys.notification_subject("query", "any", "", JOB_ID) == f"jobs.query.any._.{JOB_ID}"
     assert keys.notification_subject("modify", "host", "web.a", JOB_ID) == f"jobs.modify.host.web=2Ea.{JOB_ID}"
     assert keys.notification_subject("query", "label", "g:a.b", JOB_ID) == f"jobs.query.label.g=3Aa=2Eb.{JOB_ID}"
+    assert keys.notification_subject("query", "any-label", "g:a", JOB_ID) == f"jobs.query.any-label.g=3Aa.{JOB_ID}"
+    assert keys.group_notice_subject("g:a") == "jobs.group.label.g=3Aa._"
+    assert keys.group_filter("g:a.b") == "jobs.*.any-label.g=3Aa=2Eb.*"
+    assert keys.group_consumer_name("g:a.b") == "any-g=3Aa=2Eb"
     assert keys.schedule_subject(JOB_ID, "_any") == f"jobs.later.{JOB_ID}._any"
     assert keys.schedule_subject(JOB_ID, "web.a") == f"jobs.later.{JOB_ID}.web=2Ea"
     assert keys.consumer_name("web.a") == "agent-web=2Ea"
@@ -191,13 +197,13 @@ def test_subjects() -> None:
 addressed = st.one_of(
     st.tuples(st.sampled_from(("any", "all")), st.just("")),
     st.tuples(st.just("host"), hosts),
-    st.tuples(st.just("label"), label_texts),
+    st.tuples(st.sampled_from(("label", "any-label")), label_texts),
 )
 
 
 @given(kinds, addressed)
 def test_a_notification_says_what_it_is_of(
-    kind: Kind, addressed: tuple[Literal["any", "all", "host", "label"], str]
+    kind: Kind, addressed: tuple[Literal["any", "all", "host", "label", "any-label"], str]
 ) -> None:
     subject = keys.notification_subject(kind, *addressed, JOB_ID)
     subjects.check_subject(subject)
@@ -205,6 +211,8 @@ def test_a_notification_says_what_it_is_of(
     assert keys.parse_notification_subject(subject) == (kind, *addressed, JOB_ID)
     assert subjects.matches(keys.job_subjects(JOB_ID), subject)
     assert subjects.matches(keys.any_filter(), subject) == (addressed[0] == "any")
+    assert subjects.matches(keys.ANY_GROUP_FILTER, subject) == (addressed[0] == "any-label")
+    assert not subjects.matches(keys.GROUP_NOTICES, subject)
 
 
 @pytest.mark.parametrize(
@@ -232,6 +240,32 @@ def test_an_agent_hears_of_a_label_when_one_of_its_own_matches(
     subject = keys.notification_subject(kind, "label", wanted, JOB_ID)
     heard = any(subjects.matches(own, subject) for own in keys.agent_filters(host, declared))
     assert heard == label_matches(Label(wanted), declared)
+
+
+@given(hosts, label_sets, label_texts, kinds)
+def test_an_agent_hears_the_notices_to_its_groups_and_their_jobs_only_from_their_consumers(
+    host: str, declared: dict[str, str], wanted: str, kind: Kind
+) -> None:
+    own = keys.agent_filters(host, declared)
+    notice, job = keys.group_notice_subject(wanted), keys.notification_subject(kind, "any-label", wanted, JOB_ID)
+    assert any(subjects.matches(pattern, notice) for pattern in own) == label_matches(Label(wanted), declared)
+    assert not any(subjects.matches(pattern, job) for pattern in own)
+    assert subjects.matches(keys.group_filter(wanted), job)
+    assert subjects.matches(keys.GROUP_NOTICES, notice)
+    assert not subjects.matches(keys.group_filter(wanted), notice)
+
+
+@given(
+    label_texts | st.text("abAB:._-", min_size=60, max_size=200), label_texts | st.text("aA", min_size=90, max_size=200)
+)
+def test_no_two_groups_share_a_consumer_and_each_name_fits(one: str, other: str) -> None:
+    assert (keys.group_consumer_name(one) == keys.group_consumer_name(other)) == (one == other)
+    check_consumer(ConsumerConfig(name=keys.group_consumer_name(one)), ())
+
+
+def test_the_longest_labels_of_groups_still_differ() -> None:
+    names = {keys.group_consumer_name(f"{'K' * 99}:{'V' * 99}{end}") for end in "VW"}
+    assert [len(name) for name in names] == [255, 255]
 
 
 @given(hosts, hosts, label_sets, kinds)

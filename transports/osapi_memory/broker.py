@@ -16,6 +16,7 @@ from osapi_memory.agenda import Agenda
 from osapi_memory.background import Background
 from osapi_memory.bucket_core import BucketCore
 from osapi_memory.connection import CALLS_PER_YIELD
+from osapi_memory.dead_letters import bury
 from osapi_memory.stream_core import StreamCore
 from osapi_memory.transport import MemoryTransport
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from osapi.transport import BucketConfig, StreamConfig
+    from osapi_memory.dead_letters import GivenUp
     from osapi_memory.faults import Faults
 
 
@@ -52,6 +54,7 @@ class Broker:
     def __init__(self) -> None:
         self._buckets: dict[str, BucketCore] = {}
         self._streams: dict[str, StreamCore] = {}
+        self._dead_letters: dict[str, StreamCore] = {}  # by the name of the stream that they are of
         self._times: Agenda[Timed] = Agenda(self._set_alarm)
         self._timekeeper = trio.Lock()
         self._sleep: trio.CancelScope | None = None
@@ -171,6 +174,9 @@ class Broker:
             check_apart(config, (other.config for other in self._streams.values()))
             core = self._streams[config.name] = StreamCore(config)
             core.set_alarm(partial(self.arm, core))
+            core.gave_up = partial(self._bury, config.name)
+            if config.dead_letters_of:
+                self._dead_letters[config.dead_letters_of] = core
         else:
             check_same("stream", config, core.config)
         return core
@@ -205,7 +211,15 @@ class Broker:
 
     def delete_stream(self, name: str) -> bool:
         """Remove a stream, end its pulls, and say whether it was there."""
-        return self._delete(self._streams.pop(name, None))
+        core = self._streams.pop(name, None)
+        if core is not None:
+            self._dead_letters.pop(core.config.dead_letters_of, None)
+        return self._delete(core)
+
+    def _bury(self, stream: str, given_up: GivenUp) -> None:
+        letters = self._dead_letters.get(stream)
+        if letters is not None:
+            bury(letters, stream, given_up, self.now())
 
     def _delete(self, core: BucketCore | StreamCore | None) -> bool:
         if core is None:

@@ -14,6 +14,7 @@ from osapi.errors import ConflictError, LimitReachedError, PayloadTooLargeError
 from osapi.rules.messages import check_ttl
 from osapi.transport import BucketInfo, Entry
 from osapi_memory.agenda import Deadlines, ignore
+from osapi_memory.room import entry_room
 from osapi_memory.subject_index import SubjectIndex, matcher
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class BucketCore:
         "_bytes",
         "_earliest",
         "_expiries",
+        "_headers",
         "_interest",
         "_keys",
         "_least_ttl",
@@ -68,6 +70,7 @@ class BucketCore:
         self._revision = 0
         self._values = 0
         self._bytes = 0
+        self._headers: dict[int, int] = {}  # bytes of an entry's headers by its revision, where it has any
         self._overhead = _OVERHEAD[config.storage] + _PREFIX + len(config.name)
         # A value that died before its predecessor's marker would leave watchers without one, so JetStream raises it.
         self._least_ttl = int(config.marker_ttl) if config.history > 1 else 0
@@ -132,19 +135,21 @@ class BucketCore:
 
     # --- Writing -------------------------------------------------------------------------------------------
 
-    def put(self, key: str, value: bytes, now: float, ttl: int | None = None) -> int:
-        """Store a value and return its revision.
+    def put(self, key: str, value: bytes, now: float, ttl: int | None = None, expected: int | None = None) -> int:
+        """Store a value and return its revision; `expected` was compared already.
 
         Raises:
             InvalidSettingError (ttl), PayloadTooLargeError, LimitReachedError
 
         """
+        self._check_size(key, value)
         if self._earliest <= now:
             self.advance(now)
         expires = self._expires(now, ttl)
         revisions = self._keys.get(key)
-        self._check_room(key, value, revisions)
-        return self._store(revisions, Entry(key, value, self._revision + 1, now), expires)
+        headers = 0 if ttl is None and expected is None else entry_room("put", ttl, expected)
+        self._check_room(key, len(value) + headers, revisions)
+        return self._store(revisions, Entry(key, value, self._revision + 1, now), expires, headers)
 
     def create(self, key: str, value: bytes, now: float, ttl: int | None = None) -> int:
         """Store a value where there is none: nothing, or a marker.
@@ -153,12 +158,13 @@ class BucketCore:
             ConflictError; and all that `put` raises.
 
         """
+        self._check_size(key, value)
         if self._earliest <= now:
             self.advance(now)
         revisions = self._keys.get(key)
         if revisions is not None and revisions[-1].change == "put":
             raise ConflictError(key, 0, revisions[-1].revision)
-        return self.put(key, value, now, ttl)
+        return self.put(key, value, now, ttl, revisions[-1].revision if revisions else 0)
 
     def update(self, key: str, value: bytes, revision: int, now: float, ttl: int | None = None) -> int:
         """Store a value if `revision` is the newest of the key, markers counting; 0 where there is none.
@@ -167,32 +173,39 @@ class BucketCore:
             ConflictError; and all that `put` raises.
 
         """
+        self._check_size(key, value)
         self._expect(key, revision, now)
-        return self.put(key, value, now, ttl)
+        return self.put(key, value, now, ttl, revision)
 
     def delete(self, key: str, now: float, revision: int | None = None) -> int:
         """Add a delete marker and return its revision.
 
         Raises:
-            ConflictError
+            ConflictError, LimitReachedError
 
         """
         self._expect(key, revision, now)
+        revisions = self._keys.get(key)
+        headers = entry_room("delete", None, revision)
+        self._check_room(key, headers, revisions)
         marker = Entry(key, b"", self._revision + 1, now, "delete")
-        return self._store(self._keys.get(key), marker, self._expires(now, None))
+        return self._store(revisions, marker, self._expires(now, None), headers)
 
     def purge(self, key: str, now: float, revision: int | None = None, ttl: int | None = None) -> int:
         """Put one marker in the place of all revisions and return its revision.
 
         Raises:
-            ConflictError, InvalidSettingError (ttl)
+            ConflictError, InvalidSettingError (ttl), LimitReachedError
 
         """
         self._expect(key, revision, now)
         expires = self._expires(now, ttl)
+        headers = entry_room("purge", ttl, revision)
+        self._check_room(key, headers, self._keys.get(key))
         for entry in self._keys.pop(key, ()):
             self._forget(entry)
-        return self._store(None, Entry(key, b"", self._revision + 1, now, "purge"), expires)
+        marker = Entry(key, b"", self._revision + 1, now, "purge")
+        return self._store(None, marker, expires, headers)
 
     # --- Watching and time ---------------------------------------------------------------------------------
 
@@ -248,7 +261,8 @@ class BucketCore:
     def _mark_expiry(self, expired: Entry, when: float) -> None:
         if self.config.marker_ttl and expired.change == "put":
             marker = Entry(expired.key, b"", self._revision + 1, when, "expire")
-            self._store(None, marker, self._expires(when, int(self.config.marker_ttl)))
+            ttl = int(self.config.marker_ttl)
+            self._store(None, marker, self._expires(when, ttl), entry_room("expire", ttl, None))
 
     # --- Steps ---------------------------------------------------------------------------------------------
 
@@ -284,18 +298,22 @@ class BucketCore:
         seconds = max(check_ttl(ttl), self._least_ttl)
         return now + (min(seconds, age) if age else seconds)
 
-    def _check_room(self, key: str, value: bytes, revisions: list[Entry] | None) -> None:
-        config = self.config
-        if 0 <= config.max_value_size < len(value):
-            raise PayloadTooLargeError(f"value of {key}", len(value), config.max_value_size)
-        if config.max_bytes < 0 or self._bytes + self._size(key, value) <= config.max_bytes:
+    def _check_size(self, key: str, value: bytes) -> None:
+        # JetStream looks at the size before it compares revisions.
+        if 0 <= self.config.max_value_size < len(value):
+            raise PayloadTooLargeError(f"value of {key}", len(value), self.config.max_value_size)
+
+    def _check_room(self, key: str, size: int, revisions: list[Entry] | None) -> None:
+        limit = self.config.max_bytes
+        size += self._overhead + len(key)
+        if limit < 0 or self._bytes + size <= limit:
             return
         # JetStream discards new messages, but lets one replace the oldest of its key if that is at least as large.
-        replaces = revisions is not None and len(revisions) >= config.history
-        if not replaces or not revisions or len(revisions[0].value) < len(value):
-            raise LimitReachedError(f"bucket {config.name} is full: max_bytes is {config.max_bytes}")
+        replaces = revisions is not None and len(revisions) >= self.config.history
+        if not replaces or not revisions or self._size(revisions[0]) < size:
+            raise LimitReachedError(f"bucket {self.config.name} is full: max_bytes is {limit}")
 
-    def _store(self, revisions: list[Entry] | None, entry: Entry, expires: float) -> int:
+    def _store(self, revisions: list[Entry] | None, entry: Entry, expires: float, headers: int = 0) -> int:
         key = entry.key
         if revisions is None:
             self._keys[key] = [entry]
@@ -305,7 +323,9 @@ class BucketCore:
             revisions.append(entry)
         self._revision = entry.revision
         self._values += 1
-        self._bytes += self._overhead + len(key) + len(entry.value)
+        self._bytes += self._overhead + len(key) + len(entry.value) + headers
+        if headers:
+            self._headers[entry.revision] = headers
         if expires != inf:
             self._expiries.add((expires, entry.revision, key))
         if self._watches:
@@ -315,10 +335,12 @@ class BucketCore:
 
     def _forget(self, entry: Entry) -> None:
         self._values -= 1
-        self._bytes -= self._size(entry.key, entry.value)
+        self._bytes -= self._size(entry)
+        self._headers.pop(entry.revision, None)
 
-    def _size(self, key: str, value: bytes) -> int:
-        return self._overhead + len(key) + len(value)
+    def _size(self, entry: Entry) -> int:
+        headers = self._headers.get(entry.revision, 0)
+        return self._overhead + len(entry.key) + len(entry.value) + headers
 
 
 def _by_revision(entry: Entry) -> int:

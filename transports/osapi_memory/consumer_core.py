@@ -32,12 +32,17 @@ class PullCore:
         self.wanted = 0
 
 
+def unheard(sequence: int, deliveries: int) -> None:
+    """Tell nobody that a message was given up."""
+
+
 class ConsumerCore:
     """What one consumer has yet to deliver, what it waits to hear of, and who waits for messages."""
 
     __slots__ = (
         "_again",
         "_agenda",
+        "_give_up",
         "_messages",
         "_new",
         "_pending",
@@ -47,11 +52,17 @@ class ConsumerCore:
         "pulls",
     )
 
-    def __init__(self, config: ConsumerConfig, messages: Mapping[int, Message]) -> None:
+    def __init__(
+        self,
+        config: ConsumerConfig,
+        messages: Mapping[int, Message],
+        give_up: Callable[[int, int], None] = unheard,
+    ) -> None:
         self.config = config
         self.position = 0  # the last sequence that was delivered for the first time
         self.pulls: dict[PullCore, None] = {}
         self._messages = messages
+        self._give_up = give_up  # called with a sequence and its deliveries when `max_deliver` is reached
         self._agenda: Agenda[int] = Agenda()
         self._new: OrderedDict[int, Message] = OrderedDict()
         self._pending: dict[int, int] = {}  # by sequence, the number of deliveries
@@ -79,9 +90,9 @@ class ConsumerCore:
         """Take note of a message that was just stored and matches."""
         self._new[message.sequence] = message
 
-    def forget(self, sequence: int) -> bool:
-        """Let go of a message that is no longer kept; tell whether that freed a slot."""
-        return self._new.pop(sequence, None) is None and self.release(sequence)
+    def forget(self, sequence: int) -> int:
+        """Let go of a message that is no longer kept; return what `release` does."""
+        return 0 if self._new.pop(sequence, None) is not None else self.release(sequence)
 
     def refill(self, messages: Iterable[Message]) -> None:
         """Replace what is yet to be delivered, after filters were set; messages in order."""
@@ -106,14 +117,17 @@ class ConsumerCore:
             self._waiting.append(pull)
         pull.wanted += count
 
-    def release(self, sequence: int) -> bool:
-        """End a message (ack, term), by any of its deliveries: the broker fences nothing; tell if it was pending."""
-        if self._pending.pop(sequence, None) is None:
-            return False
-        self._agenda.cancel(sequence)
-        if self._again:
-            self._again.pop(sequence, None)
-        return True
+    def release(self, sequence: int) -> int:
+        """End a message (ack, term), by any of its deliveries: the broker fences nothing.
+
+        Return how often it was delivered, 0 if it was not pending; a pending one frees its slot.
+        """
+        deliveries = self._pending.pop(sequence, 0)
+        if deliveries:
+            self._agenda.cancel(sequence)
+            if self._again:
+                self._again.pop(sequence, None)
+        return deliveries
 
     def nak(self, sequence: int, delay: float, now: float) -> None:
         """Line up again, at once or after a delay during which the message keeps its slot."""
@@ -146,7 +160,7 @@ class ConsumerCore:
         for sequence in sorted(late):
             # JetStream gives a message up at once only if it may be delivered once; otherwise at the next pull.
             if self.config.max_deliver == 1:
-                del self._pending[sequence]
+                self._give_up(sequence, self._pending.pop(sequence))
             else:
                 self._again[sequence] = None
 
@@ -175,7 +189,7 @@ class ConsumerCore:
             sequence, _ = self._again.popitem(last=False)
             deliveries = self._pending[sequence] + 1
             if 0 < self.config.max_deliver < deliveries:
-                del self._pending[sequence]
+                self._give_up(sequence, self._pending.pop(sequence))
             else:
                 return self._messages[sequence], deliveries
         if not self._new or 0 < self.config.max_ack_pending <= len(self._pending):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from osapi.configs import overlapping
 from osapi.errors import ClosedError, InvalidKeyError, PayloadTooLargeError
+from osapi.rules.messages import check_ttl
 from osapi.rules.subjects import check_key, check_key_pattern
 from osapi_memory.watch import MemoryWatch
 
@@ -83,7 +84,14 @@ class MemoryKeyValue:
 
     async def purge(self, key: str, *, revision: int | None = None, ttl: int | None = None) -> int:
         """Replace the key and its history by one marker and return its revision."""
-        return await self._write(lambda: self._checked(key).purge(key, self._now(), revision, ttl))
+
+        def purge() -> int:
+            core = self._checked(key)
+            if ttl is not None:
+                check_ttl(ttl)
+            return core.purge(key, self._now(), revision, ttl)
+
+        return await self._write(purge)
 
     async def history(self, key: str) -> list[Entry]:
         """Return the kept revisions of a key, oldest first, markers included."""
@@ -158,20 +166,22 @@ class MemoryKeyValue:
         return entry
 
     def _put(self, key: str, value: bytes, ttl: int | None) -> int:
-        return self._for_value(key, value).put(key, value, self._now(), ttl)
+        return self._for_value(key, value, ttl).put(key, value, self._now(), ttl)
 
     def _create(self, key: str, value: bytes, ttl: int | None) -> int:
-        return self._for_value(key, value).create(key, value, self._now(), ttl)
+        return self._for_value(key, value, ttl).create(key, value, self._now(), ttl)
 
     def _update(self, key: str, value: bytes, revision: int, ttl: int | None) -> int:
-        return self._for_value(key, value).update(key, value, revision, self._now(), ttl)
+        return self._for_value(key, value, ttl).update(key, value, revision, self._now(), ttl)
 
-    def _for_value(self, key: str, value: bytes) -> BucketCore:
+    def _for_value(self, key: str, value: bytes, ttl: int | None) -> BucketCore:
         core = self._core
         if core.deleted:
             core = self._found()
         if not core.knows(key):
             check_key(key)
+        if ttl is not None:
+            check_ttl(ttl)
         if len(value) > MAX_PAYLOAD:
             raise PayloadTooLargeError(f"value of {key}", len(value), MAX_PAYLOAD)
         return core

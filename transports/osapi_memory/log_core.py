@@ -10,7 +10,6 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from osapi.errors import LimitReachedError, PayloadTooLargeError
-from osapi.rules.messages import headers_size
 from osapi.transport import Message
 from osapi_memory.agenda import Deadlines, ignore
 from osapi_memory.by_subject import BySubject
@@ -33,6 +32,7 @@ class LogCore:
         "_ids_in_order",
         "_overhead",
         "_removed",
+        "_rooms",
         "_window",
         "bytes",
         "config",
@@ -57,6 +57,7 @@ class LogCore:
         self._removed = removed
         self._expiries: Deadlines[tuple[float, int]] = Deadlines(lambda expiry: expiry[1] in self.messages, alarm)
         self._overhead = _OVERHEAD[config.storage]
+        self._rooms: dict[int, int] = {}  # bytes of a message's headers by its sequence, where it has any
         self._ids: dict[str, int] = {}
         self._ids_in_order: deque[tuple[float, str]] = deque()
         # JetStream does not let a message's id outlive the message.
@@ -70,20 +71,23 @@ class LogCore:
         now: float,
         expires: float,
         msg_id: str | None = None,
+        room: int = 0,
     ) -> Message:
-        """Store a message and return it, under the next sequence.
+        """Store a message and return it, under the next sequence; `room` is what its headers take.
 
         Raises:
             PayloadTooLargeError, LimitReachedError
 
         """
-        size = self.check_size(subject, payload, headers)
+        size = self.check_size(subject, payload, room)
         self._make_room(subject, size)
         self.last = sequence = self.last + 1
         message = Message(subject, payload, sequence, now, headers)
         self.messages[sequence] = message
         self.subjects.add(subject, sequence)
         self.bytes += size
+        if room:
+            self._rooms[sequence] = room
         if msg_id is not None:
             self._ids[msg_id] = sequence
             self._ids_in_order.append((now, msg_id))
@@ -95,7 +99,7 @@ class LogCore:
         """Remove a message that is kept."""
         message = self.messages.pop(sequence)
         self.subjects.discard(message.subject, sequence)
-        self.bytes -= self._size(message)
+        self.bytes -= self._overhead + len(message.subject) + len(message.payload) + self._rooms.pop(sequence, 0)
         # Each sequence is passed once in the life of the stream, so this is O(1) a message.
         while self.first <= self.last and self.first not in self.messages:
             self.first += 1
@@ -124,7 +128,7 @@ class LogCore:
             del self._ids[in_order.popleft()[1]]
         return self._ids.get(msg_id, 0)
 
-    def check_size(self, subject: str, payload: bytes, headers: dict[str, str]) -> int:
+    def check_size(self, subject: str, payload: bytes, room: int) -> int:
         """Return what a message would take, if it can be stored at all.
 
         Raises:
@@ -132,7 +136,7 @@ class LogCore:
 
         """
         config = self.config
-        size = len(payload) + headers_size(headers)
+        size = len(payload) + room
         if 0 <= config.max_msg_size < size:
             raise PayloadTooLargeError(f"message on {subject}", size, config.max_msg_size)
         size += self._overhead + len(subject)
@@ -155,7 +159,3 @@ class LogCore:
         if self.config.discard == "new":
             raise LimitReachedError(f"stream {self.config.name} is full: {setting} is {limit}")
         self.remove(sequence)
-
-    def _size(self, message: Message) -> int:
-        size = self._overhead + len(message.subject) + len(message.payload)
-        return size + headers_size(message.headers) if message.headers else size

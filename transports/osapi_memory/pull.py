@@ -129,7 +129,7 @@ class MemoryDelivery:
 
     def term(self, reason: str = "") -> None:
         """Answer that it shall never be delivered again."""
-        self._post(self._end)
+        self._post(partial(self._term, reason))
 
     def _post(self, answer: Callable[[], None]) -> None:
         trouble = self._pull.connection.trouble
@@ -141,6 +141,10 @@ class MemoryDelivery:
     def _end(self) -> None:
         pull = self._pull
         pull.stream.answer(pull.consumer, self.sequence, pull.connection.broker.now())
+
+    def _term(self, reason: str) -> None:
+        pull = self._pull
+        pull.stream.term(pull.consumer, self.sequence, self.deliveries, reason, pull.connection.broker.now())
 
     def _nak(self, delay: float) -> None:
         pull = self._pull

@@ -10,10 +10,13 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from osapi.errors import InvalidSettingError, LimitReachedError, MismatchError, MissingError
+from osapi.rules.dead_letters import DELETED
 from osapi.transport import ConsumerInfo, Published, StreamInfo
 from osapi_memory.agenda import Agenda, ignore
 from osapi_memory.consumer_core import ConsumerCore
+from osapi_memory.dead_letters import GivenUp, unheard
 from osapi_memory.log_core import LogCore
+from osapi_memory.room import message_room, schedule_room, scheduled_room
 from osapi_memory.subject_index import SubjectIndex
 
 if TYPE_CHECKING:
@@ -44,12 +47,14 @@ class StreamCore:
         "config",
         "consumers",
         "deleted",
+        "gave_up",
     )
 
     def __init__(self, config: StreamConfig) -> None:
         self.config = config
         self.deleted = False
         self.consumers: dict[str, ConsumerCore] = {}
+        self.gave_up: Callable[[GivenUp], None] = unheard  # told of each message that a consumer gives up
         self._alarm: Callable[[float], None] = ignore
         self._earliest = inf
         self._log = LogCore(config, self._on_removed, self._ring)
@@ -84,7 +89,10 @@ class StreamCore:
         # A repeated publish resolves an uncertain one, so it must find its id even when the stream is full by now.
         if msg_id is not None and (known := log.known(msg_id, now)):
             return Published(known, duplicate=True)
-        message = log.append(subject, payload, headers, now, log.expires(now, ttl), msg_id)
+        room = 0
+        if headers or ttl is not None or msg_id is not None:
+            room = message_room(headers, ttl, msg_id if self.config.duplicate_window else None)
+        message = log.append(subject, payload, headers, now, log.expires(now, ttl), msg_id, room)
         if self._freed:  # dropped messages freed slots
             self._settle(now)
         for consumer in self._interest.match(subject):
@@ -113,8 +121,9 @@ class StreamCore:
         if self.config.discard == "new":
             raise InvalidSettingError("discard", "is 'new', with which nothing can be scheduled", "use 'old'")
         self._tick(now)
-        self._log.check_size(target, payload, headers)
-        message = self._log.append(subject, payload, headers, now, self._log.expires(now, None))
+        self._log.check_size(target, payload, scheduled_room(headers, subject, ttl))
+        room = schedule_room(headers, target, ttl)
+        message = self._log.append(subject, payload, headers, now, self._log.expires(now, None), room=room)
         if subject in self._schedules:
             self._log.remove(self._schedules[subject])
         self._targets[message.sequence] = target, ttl
@@ -135,6 +144,15 @@ class StreamCore:
         self._tick(now)
         return self._log.messages.get(self._log.subjects.newest(pattern))
 
+    def delete(self, sequence: int, now: float) -> bool:
+        """Remove a kept message by its sequence and say whether it was there."""
+        self._tick(now)
+        if sequence not in self._log.messages:
+            return False
+        self._log.remove(sequence)
+        self._settle(now)
+        return True
+
     def purge(self, pattern: str, now: float) -> int:
         """Remove every message whose subject matches, schedules included, and return how many."""
         self._tick(now)
@@ -151,7 +169,7 @@ class StreamCore:
             config=self.config,
             messages=len(self._log.messages),
             bytes=self._log.bytes,
-            first_sequence=self._log.first,
+            first_sequence=self._log.first if self._log.last else 0,  # as JetStream tells it
             last_sequence=self._log.last,
             consumers=len(self.consumers),
         )
@@ -256,6 +274,12 @@ class StreamCore:
             self._tick(now)
             consumer.dispatch(now)
 
+    def term(self, consumer: ConsumerCore, sequence: int, deliveries: int, reason: str, now: float) -> None:
+        """Take a term of one delivery. JetStream tells of it even if the message had ended before."""
+        if self.consumers.get(consumer.config.name) is consumer:
+            self.gave_up(GivenUp(consumer.config.name, sequence, deliveries, reason))
+        self.answer(consumer, sequence, now)
+
     def nak(self, consumer: ConsumerCore, sequence: int, delay: float, now: float) -> None:
         """Take a nak."""
         self._tick(now)
@@ -308,7 +332,8 @@ class StreamCore:
         target, ttl = self._targets[sequence]
         self._log.remove(sequence)
         expires = self._log.expires(when, ttl)
-        self._route(self._log.append(target, schedule.payload, schedule.headers, when, expires))
+        room = scheduled_room(schedule.headers, schedule.subject, ttl)
+        self._route(self._log.append(target, schedule.payload, schedule.headers, when, expires, room=room))
 
     # --- Steps ---------------------------------------------------------------------------------------------
 
@@ -330,14 +355,18 @@ class StreamCore:
             del self._schedules[message.subject]
         if self.consumers:
             for consumer in (*self._interest.match(message.subject), *self._refiltered):
-                if consumer.forget(sequence):
+                if deliveries := consumer.forget(sequence):
                     self._freed[consumer] = None
+                    self.gave_up(GivenUp(consumer.config.name, sequence, deliveries, DELETED))
+
+    def _on_given_up(self, consumer: str, sequence: int, deliveries: int) -> None:
+        self.gave_up(GivenUp(consumer, sequence, deliveries))
 
     def _create(self, config: ConsumerConfig) -> ConsumerCore:
         limit = self.config.max_consumers if self.config.max_consumers > 0 else DEFAULT_MAX_CONSUMERS
         if len(self.consumers) >= limit:
             raise LimitReachedError(f"stream {self.config.name} has {limit} consumers: set max_consumers to allow more")
-        consumer = ConsumerCore(config, self._log.messages)
+        consumer = ConsumerCore(config, self._log.messages, partial(self._on_given_up, config.name))
         consumer.set_alarm(partial(self._consumer_times.set, consumer))
         if config.deliver == "new":
             consumer.position = self._log.last

@@ -102,6 +102,10 @@ class MemoryStream:
 
         return await self._read(last)
 
+    async def delete(self, sequence: int) -> bool:
+        """Remove a kept message by its sequence and say whether it was there."""
+        return await self._write(lambda: self._found().delete(sequence, self._now()))
+
     async def purge(self, subject: str = ">") -> int:
         """Remove every message that matches, pending schedules included, and return how many."""
 
@@ -201,7 +205,7 @@ class MemoryStream:
             return
         check_subject(subject)
         if not self._has_subject(subject):
-            subjects = ", ".join(self.config.subjects)
+            subjects = ", ".join(self.config.subjects) or "none that can be published on"
             raise InvalidSubjectError(subject, f"is not of stream {self.config.name}", f"it has {subjects}")
 
     def _check(

@@ -154,6 +154,8 @@ def matcher(*patterns: str) -> Callable[[str], bool]:
 
     Where many subjects meet few patterns, one compiled expression beats a walk of the trie.
     """
+    if not patterns:
+        return lambda subject: False
     if len(patterns) == 1 and "*" not in patterns[0] and ">" not in patterns[0]:
         return patterns[0].__eq__
     match = re.compile("|".join(_expression(pattern) for pattern in patterns)).fullmatch

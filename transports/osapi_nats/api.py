@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+import trio
 
 from osapi.errors import (
     DisconnectedError,
@@ -29,9 +30,22 @@ MESSAGE_TOO_LARGE = 10054
 
 NO_RESPONDERS = 503
 
+# Replicas have not agreed yet on an earlier write of the same key or id, perhaps one of ours whose answer was lost; or
+# the leader is new, or has too much to do. The server refuses to say, and knows a moment later.
+_UNDECIDED = frozenset({10158, 10163, 10164, 10167})
+_FIRST_PAUSE = 0.005
+_LONGEST_PAUSE = 0.1
+
+# While replicas elect a leader nobody answers. What only reads is asked again so many seconds after the first time.
+_AGAIN = (1.0, 3.0)
+
 
 class NoMessageError(MissingError):
     """Nothing is kept there."""
+
+
+class NoRespondersError(DisconnectedError):
+    """Nobody listens there now: no JetStream, or none at this moment."""
 
 
 class NoConsumerError(MissingError):
@@ -41,6 +55,7 @@ class NoConsumerError(MissingError):
 _ERRORS: dict[int, type[TransportError]] = {
     10014: NoConsumerError,  # consumer not found
     10037: NoMessageError,  # no message found
+    10043: NoMessageError,  # sequence not found
     10059: MissingError,  # stream not found
     10002: LimitReachedError,  # account resources exceeded
     10023: LimitReachedError,  # insufficient resources
@@ -59,7 +74,12 @@ _ERRORS: dict[int, type[TransportError]] = {
     10008: DisconnectedError,  # JetStream system temporarily unavailable
     10009: DisconnectedError,  # JetStream cluster has no leader
     10118: DisconnectedError,  # stream is offline
+    10158: UncertainError,  # duplicate message id is in process
+    10163: DisconnectedError,  # expected last sequence per subject temporarily unavailable
+    10164: DisconnectedError,  # wrong last sequence, without saying which is right
+    10167: DisconnectedError,  # too many requests
 }
+_STORE_FAILED = 10077
 _LAST_SEQUENCE = re.compile(r"wrong last sequence: (\d+)")
 
 
@@ -79,6 +99,9 @@ class Refusal(msgspec.Struct, frozen=True):
     def error(self, what: str) -> Exception:
         """Return the error of ours that says so of `what` ("stream JOBS")."""
         told = f"{what}: {self.description} ({self.code}/{self.err_code})"
+        if self.err_code == _STORE_FAILED and "maximum" not in self.description:
+            # A store that was closed under the message, by a shutdown say: the other replicas may have kept it.
+            return UncertainError(told)
         if found := _ERRORS.get(self.err_code):
             return found(told)
         if self.code == 400:
@@ -180,12 +203,21 @@ class Api:
         self._rtt = float("inf")
 
     async def read(self, subject: str, request: object, answer: type[A], what: str) -> A:
-        """Ask for something; `what` names it in errors.
+        """Ask for something, and again if nobody answers; `what` names it in errors.
 
         Raises:
             DisconnectedError, MissingError, UnsupportedBrokerError, TransportError
 
         """
+        began = trio.current_time()
+        timeout = self.link.timeout
+        for until in (*(seconds for seconds in _AGAIN if seconds < timeout), timeout):
+            with trio.move_on_at(began + until):
+                return await self.ask(subject, request, answer, what)
+        raise DisconnectedError(f"{what}: the server did not answer within {timeout:g} s")
+
+    async def ask(self, subject: str, request: object, answer: type[A], what: str) -> A:
+        """Ask for something once; raises as `read` does."""
         return await self._call(subject, request, answer, what, DisconnectedError)
 
     async def write(self, subject: str, request: object, answer: type[A], what: str) -> A:
@@ -203,7 +235,7 @@ class Api:
         sent = time.time()
         told = await self.link.request(f"$JS.API.{subject}", payload, lost=lost)
         if told.status == NO_RESPONDERS:
-            raise DisconnectedError(f"{what}: nobody answers for JetStream at this moment")
+            raise NoRespondersError(f"{what}: nobody answers for JetStream at this moment")
         found = msgspec.json.decode(told.payload, type=answer)
         if found.error is not None:
             raise found.error.error(what)
@@ -219,6 +251,16 @@ class Api:
 
         """
         self.link.check_size(what, payload, headers)
+        until = trio.current_time() + self.link.timeout
+        pause = _FIRST_PAUSE
+        while True:
+            ack = await self._publish_once(subject, payload, headers)
+            if ack.error is None or ack.error.err_code not in _UNDECIDED or trio.current_time() + pause > until:
+                return ack
+            await trio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _publish_once(self, subject: str, payload: bytes, headers: dict[str, str] | None) -> PubAck:
         told = await self.link.request(subject, payload, headers, lost=UncertainError)
         if told.status == NO_RESPONDERS:
             return PubAck(error=Refusal(NO_RESPONDERS))
@@ -233,7 +275,8 @@ class Api:
         """
         if refusal.err_code or refusal.code != NO_RESPONDERS:
             return refusal.error(what)
-        await self.read(f"STREAM.INFO.{stream}", None, StreamAnswer, what)
+        with trio.move_on_after(_AGAIN[0]):
+            await self.ask(f"STREAM.INFO.{stream}", None, StreamAnswer, what)
         return DisconnectedError(f"{what} has no leader now: nothing was stored")
 
     def _set_clock(self, told: str, sent: float, received: float) -> None:

@@ -51,6 +51,11 @@ def bucket_document(name: str, config: BucketConfig) -> dict[str, Any]:
     }
 
 
+def dead_letter_subjects(stream: str) -> list[str]:
+    """Return what the server tells on when a consumer of a stream gives a message up; `stream` with the namespace."""
+    return [f"$JS.EVENT.ADVISORY.CONSUMER.{kind}.{stream}.*" for kind in ("MAX_DELIVERIES", "MSG_TERMINATED")]
+
+
 def stream_document(name: str, subjects: list[str], config: StreamConfig) -> dict[str, Any]:
     """Write a stream's configuration; `name` and `subjects` with the namespace."""
     window = config.duplicate_window or _DEFAULT_WINDOW

@@ -28,6 +28,8 @@ _HEARTBEAT = 5.0
 _HEARTBEAT_OF_REPLICAS = 1.5
 # A request that was refused (too many wait) is made again after so long.
 _PAUSE = 1.0
+# While replicas elect a leader nobody answers for a consumer; so long we wait to hear whether it is still there.
+_PATIENCE = 1.0
 
 _HEARTBEAT_STATUS = 100
 _TIMED_OUT = 408
@@ -86,9 +88,10 @@ class NatsPull:
         self._leave()
         await trio.sleep(max(0.0, self._resumed + _PAUSE - trio.current_time()))
         self._resumed = trio.current_time()
-        await self._api.read(
-            f"CONSUMER.INFO.{self._stream}.{self._consumer}", None, ConsumerAnswer, f"consumer {self._consumer}"
-        )
+        with trio.move_on_after(_PATIENCE):
+            await self._api.ask(
+                f"CONSUMER.INFO.{self._stream}.{self._consumer}", None, ConsumerAnswer, f"consumer {self._consumer}"
+            )
         self._reply, self._subscription = self._api.link.listen(self._arrive)
         self._heard = trio.current_time()
         self._held_back = self._outstanding

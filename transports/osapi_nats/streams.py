@@ -26,6 +26,7 @@ from osapi_nats.api import (
     ConsumerAnswer,
     ConsumerList,
     NoConsumerError,
+    NoMessageError,
     Purged,
     StreamAnswer,
 )
@@ -115,6 +116,18 @@ class NatsStream:
         check_filter(subject)
         return await self._reader.message({"last_by_subj": f"{self.prefix}{subject}"})
 
+    async def delete(self, sequence: int) -> bool:
+        """Remove a kept message by its sequence and say whether it was there."""
+        # Beyond the last sequence the server answers with an error that tells nothing (10057).
+        if await self.get(sequence) is None:
+            return False
+        request = {"seq": sequence, "no_erase": True}
+        try:
+            await self.api.write(f"STREAM.MSG.DELETE.{self.name}", request, Answer, self._what)
+        except NoMessageError:
+            return False
+        return True
+
     async def purge(self, subject: str = ">") -> int:
         """Remove every message that matches, pending schedules included, and return how many."""
         check_filter(subject)
@@ -143,7 +156,7 @@ class NatsStream:
     def _check_subject(self, subject: str) -> None:
         check_subject(subject)
         if not any(matches(own, subject) for own in self._config.subjects):
-            subjects = ", ".join(self._config.subjects)
+            subjects = ", ".join(self._config.subjects) or "none that can be published on"
             raise InvalidSubjectError(subject, f"is not of stream {self._config.name}", f"it has {subjects}")
 
     # --- Consumers -----------------------------------------------------------------------------------------

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from osapi.configs import check_bucket, check_stream
-from osapi.errors import DisconnectedError, MismatchError, MissingError, UnsupportedBrokerError
-from osapi_nats.api import Answer, StreamAnswer
-from osapi_nats.documents import bucket_document, bucket_stream, check_document, stream_document
+from osapi.errors import MismatchError, MissingError, UnsupportedBrokerError
+from osapi_nats.api import Answer, NoRespondersError, StreamAnswer
+from osapi_nats.documents import (
+    bucket_document,
+    bucket_stream,
+    check_document,
+    dead_letter_subjects,
+    stream_document,
+)
 from osapi_nats.key_value import NatsKeyValue
 from osapi_nats.streams import NatsStream
 
@@ -47,9 +53,14 @@ class NatsTransport:
         """Open a stream, creating it where it is missing."""
         check_stream(config)
         name = f"{self._in_names}{config.name}"
-        subjects = [f"{self._in_subjects}{subject}" for subject in config.subjects]
+        if config.dead_letters_of:
+            # The server's own subjects: the namespace is within them, not in front.
+            prefix, subjects = "", dead_letter_subjects(f"{self._in_names}{config.dead_letters_of}")
+        else:
+            prefix = self._in_subjects
+            subjects = [f"{prefix}{subject}" for subject in config.subjects]
         await self._open(stream_document(name, subjects, config), f"stream {config.name}")
-        return NatsStream(self._api, config, name, self._in_subjects)
+        return NatsStream(self._api, config, name, prefix)
 
     async def delete_bucket(self, name: str) -> bool:
         """Remove a bucket with all it holds and say whether it was there."""
@@ -64,11 +75,12 @@ class NatsTransport:
 
         Raises:
             UnsupportedBrokerError
+            DisconnectedError: it has, and does not answer now: a cluster without a leader, say.
 
         """
         try:
             await self._api.read("INFO", None, Answer, "the server")
-        except DisconnectedError as error:
+        except NoRespondersError as error:
             raise UnsupportedBrokerError(
                 f"{error}: start the server with JetStream (-js), and give this user's account JetStream"
             ) from None

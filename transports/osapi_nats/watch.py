@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Literal
 
 import trio
 
+from osapi.errors import DisconnectedError
 from osapi.inbox import Inbox
 from osapi.transport import Entry
 from osapi_nats.api import ConsumerAnswer
@@ -14,7 +16,7 @@ from osapi_nats.documents import ns
 from osapi_nats.messages import change_of, place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from osapi_nats.api import Api
     from osapi_nats.connection import Incoming, Subscription
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 _HEARTBEAT = 2.0
 # A consumer that was not taken away goes by itself after so long without anybody listening.
 _LINGERS = 30.0
+# While replicas elect a leader nobody answers, so after a break we ask again this often.
+_PATIENCE = 1.0
 
 _CONTROL = 100
 
@@ -63,6 +67,7 @@ class NatsWatch:
         self._last_number: int = 0
         self._is_broken = False
         self._heard = 0.0
+        self._is_placed = False  # whether it has been in place once: from then on nothing may be left out
 
     # --- For the reader ------------------------------------------------------------------------------------
 
@@ -111,14 +116,29 @@ class NatsWatch:
         self._is_broken = False
         self._flow = ""
         request = {"stream_name": self._stream, "config": self._document(subject), "action": "create"}
-        answer = await self._api.read(
-            f"CONSUMER.CREATE.{self._stream}.{self._name}", request, ConsumerAnswer, self._what
+        ask = partial(
+            self._api.ask, f"CONSUMER.CREATE.{self._stream}.{self._name}", request, ConsumerAnswer, self._what
         )
+        answer = await (self._insist(ask) if self._is_placed else ask())
         self._heard = trio.current_time()
-        if self._start == "new":
+        if answer is None:
+            return
+        if not self._is_placed and self._start == "new":
             self._position = max(self._position, answer.delivered.stream_seq)
+        self._is_placed = True
         if not answer.num_pending:
             self._complete()
+
+    async def _insist(self, ask: Callable[[], Awaitable[ConsumerAnswer]]) -> ConsumerAnswer | None:
+        """Ask until there is an answer, which makes one consumer; None if it may tell of more than has come here."""
+        with trio.move_on_after(_PATIENCE):
+            return await ask()
+        with trio.move_on_after(self._api.link.timeout):
+            while True:
+                with trio.move_on_after(_PATIENCE):
+                    await ask()
+                    return None
+        raise DisconnectedError(f"{self._what}: nobody made the consumer of a watch in time")
 
     def is_deaf(self, now: float) -> bool:
         """Tell whether the server has missed two heartbeats."""
@@ -156,7 +176,7 @@ class NatsWatch:
         }
         if self._start == "all" and not self._has_first:
             return document | {"deliver_policy": "last_per_subject"}
-        if self._start == "new" and not self._position:
+        if self._start == "new" and not self._is_placed:
             return document | {"deliver_policy": "new"}
         return document | {"deliver_policy": "by_start_sequence", "opt_start_seq": self._position + 1}
 

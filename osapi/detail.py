@@ -1,0 +1,71 @@
+"""A job as it is stored: its definition, the records of its slots, and which job retried it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from osapi.flow.persist import insist
+from osapi.rules import gather
+from osapi.rules.codec import DEFINITION, RECORD
+from osapi.rules.keys import job_key, parse_job_key, response_key
+from osapi.rules.records import Definition, Event, JobStatus, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from osapi.flow.store import Store
+
+
+class JobDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as it is stored; `records` by slot, of those slots that have one."""
+
+    definition: Definition
+    records: dict[str, Record]
+    retried_as: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Return the job's id."""
+        return self.definition.id
+
+    @property
+    def status(self) -> JobStatus:
+        """Return the fold over its slots."""
+        return gather.job_status(self.definition, self.records)
+
+    @property
+    def timeline(self) -> list[Event]:
+        """Return what is known to have happened, oldest first."""
+        return gather.timeline(self.definition, self.records.values())
+
+
+async def read_details(store: Store, keys: Sequence[str]) -> list[JobDetail]:
+    """Read the jobs under these keys, in their order, without those that are gone; three requests for all of them.
+
+    Raises:
+        RecordError, DisconnectedError
+
+    """
+    patience = store.settings.persist
+    entries = await insist(partial(store.jobs.get_many, keys), patience)
+    definitions = [DEFINITION.decode(entry.value) for entry in entries if entry is not None]
+    slots = [(job, slot) for job in definitions for slot in gather.slots(job)]
+    names = [response_key(job.origin, job.id, slot) for job, slot in slots]
+    records = await insist(partial(store.responses.get_many, names), patience)
+    links = await insist(partial(store.jobs.get_many, [retried_key(job.id) for job in definitions]), patience)
+    found: dict[str, dict[str, Record]] = {job.id: {} for job in definitions}
+    for (job, slot), entry in zip(slots, records, strict=True):
+        if entry is not None:
+            found[job.id][slot] = RECORD.decode(entry.value)
+    return [
+        JobDetail(definition=job, records=found[job.id], retried_as=None if link is None else link.value.decode())
+        for job, link in zip(definitions, links, strict=True)
+    ]
+
+
+def retried_key(job_id: str) -> str:
+    """Name the key of `job-queue` that holds the id of the job which retries this one."""
+    return f"retried.{parse_job_key(job_key(job_id))}"

@@ -1,0 +1,92 @@
+"""The sweeper: sees to it that every job ends, also when its client and its agents are gone."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Self
+
+import trio
+
+from osapi.flow.elect import Candidate
+from osapi.flow.store import open_store
+from osapi.flow.sweep import sweep
+from osapi.ids import Ids
+from osapi.nursery import background
+from osapi.rules.keys import SWEEPER_KEY
+from osapi.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from types import TracebackType
+
+    from osapi.flow.store import Store
+    from osapi.transport import Transport
+
+_log = logging.getLogger("osapi.sweeper")
+
+
+class Sweeper:
+    """A sweeper for the length of its block; any number of processes may have one, and one of them acts.
+
+    The one that acts gives a terminal record to every slot of a job whose time is over and that nobody will fill:
+    jobs whose client is gone, and jobs of agents that never came back. Agents that hold a lease keep it. If the one
+    that acts leaves its block, another takes over at once; if it dies, `settings.registry_ttl` later. It reads every
+    definition once when it takes over and once when its time is over, and keeps an id and a moment for each job
+    whose time is not over.
+
+    Raises:
+        MismatchError, DisconnectedError, UncertainError: when the block is entered.
+
+    """
+
+    def __init__(self, transport: Transport, *, settings: Settings | None = None) -> None:
+        self._transport = transport
+        self._settings = settings or Settings()
+        self._acting = False
+        self._block = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._open())
+            self._block = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._block.__aexit__(kind, error, trace)
+
+    @property
+    def acting(self) -> bool:
+        """Tell whether this is the one that acts."""
+        return self._acting
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncGenerator[None]:
+        store = await open_store(self._transport, self._settings)
+        async with store.registry.watch(SWEEPER_KEY) as watch:
+            candidate = Candidate(store, SWEEPER_KEY, Ids().token(), watch)
+            try:
+                async with background() as nursery:
+                    nursery.start_soon(self._serve, store, candidate)
+                    yield
+            finally:
+                await candidate.resign()
+
+    async def _serve(self, store: Store, candidate: Candidate) -> None:
+        while True:
+            until = await candidate.elected()
+            with trio.CancelScope(deadline=until) as term:
+                await self._act(store, candidate, term)
+
+    async def _act(self, store: Store, candidate: Candidate, term: trio.CancelScope) -> None:
+        _log.info("this process sweeps from now on")
+        self._acting = True
+        try:
+            async with background() as nursery:
+                nursery.start_soon(candidate.hold, term)
+                await sweep(store)
+        finally:
+            self._acting = False
+            _log.info("this process does not sweep any more")
