@@ -1,0 +1,28 @@
+"""The HTTP API: a Quart app on Trio to deploy, or a blueprint to mount in an app of one's own."""
+
+# The layout, in the order in which a request passes through it:
+#
+#   app.py        create_app, create_blueprint, and what answers where nothing is
+#   options.py    how long, how much, which web pages
+#   serving.py    hypercorn, in the caller's nursery; last_part.py mends how it and Quart-Trio part
+#   dispatch.py   the way of a request: its id, who asks, may they, the handler, the headers
+#   cors.py       which web pages may ask
+#   security.py   tokens: made, checked, and what they allow
+#   inputs.py     what the request says: query and body, within bounds
+#   endpoints.py  what an endpoint is, and what its handler is given
+#   routes.py     which path stands for which operation
+#   domain.py     the operations; jobs.py, agents.py, health.py: the rest
+#   views.py      a stored job and an agent in the words of the API
+#   shapes.py     those words: every answer's type
+#   problems.py   every error as application/problem+json
+#   openapi.py    the description of it all, drawn from the same tables
+
+from __future__ import annotations
+
+from osapi_api.app import create_app, create_blueprint
+from osapi_api.options import Options
+from osapi_api.problems import ProblemError
+from osapi_api.security import Identity, Security, TokenError
+from osapi_api.serving import serve
+
+__all__ = ["Identity", "Options", "ProblemError", "Security", "TokenError", "create_app", "create_blueprint", "serve"]

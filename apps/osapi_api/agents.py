@@ -1,0 +1,53 @@
+"""The endpoints under /agent."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import osapi
+from osapi.rules.names import normalise_hostname
+from osapi_api import shapes
+from osapi_api.endpoints import Endpoint, Reply
+from osapi_api.problems import Problem, ProblemError
+from osapi_api.views import agent_info
+
+if TYPE_CHECKING:
+    from osapi_api.endpoints import Call
+
+
+async def list_agents(call: Call) -> Reply:
+    """Return all registered agents."""
+    agents = tuple(agent_info(agent) for agent in call.api.client.agents())
+    return Reply(shapes.AgentList(agents=agents, total=len(agents)))
+
+
+async def get_agent(call: Call) -> Reply:
+    """Return one registered agent."""
+    hostname = normalise_hostname(call.path["hostname"])
+    try:
+        return Reply(agent_info(call.api.client.agent(hostname)))
+    except osapi.UnknownHostError as error:
+        raise ProblemError(404, str(error)) from None
+
+
+_READ = partial(Endpoint, permission="agent:read")
+
+ENDPOINTS: Final = (
+    _READ(
+        name="list_agents",
+        method="GET",
+        path="/agent",
+        summary="List the registered agents",
+        handler=list_agents,
+        answers={200: shapes.AgentList},
+    ),
+    _READ(
+        name="get_agent",
+        method="GET",
+        path="/agent/<hostname>",
+        summary="Show one agent",
+        handler=get_agent,
+        answers={200: shapes.AgentInfo, 400: Problem, 404: Problem},
+    ),
+)

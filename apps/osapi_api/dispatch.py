@@ -1,0 +1,142 @@
+"""The way of a request: its id, who asks, may they, the handler, the headers of the answer."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from quart import request
+from quart_trio.wrappers import TrioResponse
+
+from osapi_api import cors
+from osapi_api.endpoints import Call
+from osapi_api.inputs import read_body, read_query
+from osapi_api.problems import CONTENT_TYPE, ProblemError, body_of, not_allowed, problem_of
+from osapi_api.security import TokenError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from quart import Response
+
+    from osapi_api.endpoints import Api, Endpoint, Reply
+    from osapi_api.security import Identity
+
+# What is no plain word is replaced: it would end up in logs.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
+_RESPOND_ASYNC = re.compile(r"(?:^|,)\s*respond-async\s*(?:$|[,;])", re.IGNORECASE)
+
+_SECURITY_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+async def answer(api: Api, endpoint: Endpoint, path: dict[str, str]) -> Response:
+    """Answer a request to an endpoint."""
+
+    async def reply() -> Response:
+        return respond(await _reply(api, endpoint, path))
+
+    return await guard(api, reply)
+
+
+async def answer_nothing(api: Api, methods: Callable[[], Sequence[str]]) -> Response:
+    """Answer a request to a path where no endpoint is, or none for its method."""
+
+    async def refuse() -> Response:
+        allowed = methods()
+        if allowed and cors.is_preflight(request) and cors.permitted(request, api.options):
+            return cors.preflight(", ".join(allowed))
+        authenticate(api)
+        raise not_allowed(allowed) if allowed else ProblemError(404, "there is nothing at this path")
+
+    return await guard(api, refuse)
+
+
+async def guard(api: Api | None, handler: Callable[[], Awaitable[Response]]) -> Response:
+    """Return the handler's answer, or its error as a problem, with the headers that every answer has."""
+    request_id = request_id_of(request.headers.get("X-Request-ID", ""))
+    try:
+        response = await handler()
+    except Exception as error:  # noqa: BLE001 - every error is answered; problem_of logs what it does not tell
+        response = respond_problem(problem_of(error, request_id), request_id)
+    response.headers["X-Request-ID"] = request_id
+    for name, value in _SECURITY_HEADERS.items():
+        response.headers[name] = value
+    if api is not None:
+        cors.mark(response, cors.permitted(request, api.options), api.options)
+    return response
+
+
+def request_id_of(given: str) -> str:
+    """Return the caller's id of a request if it is a plain word, else a new one."""
+    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def respond(reply: Reply) -> Response:
+    """Return a reply as a response."""
+    body = b"" if reply.status == 204 else msgspec.json.encode(reply.body)
+    response = TrioResponse(body, status=reply.status, content_type="application/json")
+    if reply.status == 204:
+        del response.headers["Content-Type"]
+    response.headers.update(dict(reply.headers))
+    return response
+
+
+def respond_problem(problem: ProblemError, request_id: str) -> Response:
+    """Return a problem as a response."""
+    response = TrioResponse(body_of(problem, request_id), status=problem.status, content_type=CONTENT_TYPE)
+    response.headers.update(problem.headers)
+    return response
+
+
+def authenticate(api: Api) -> Identity:
+    """Return who asks.
+
+    Raises:
+        ProblemError: 401, without a valid token.
+
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if not token.strip() or scheme.lower() != "bearer":
+        sentence = "the request carries no token; send Authorization: Bearer TOKEN"
+        raise ProblemError(401, sentence, {"WWW-Authenticate": 'Bearer realm="osapi"'})
+    try:
+        return api.security.validate(token.strip())
+    except TokenError as error:
+        challenge = 'Bearer realm="osapi", error="invalid_token"'
+        raise ProblemError(401, str(error), {"WWW-Authenticate": challenge}) from error
+
+
+def authorise(api: Api, identity: Identity, permission: str) -> None:
+    """Refuse who may not.
+
+    Raises:
+        ProblemError: 403, naming the permission that is missing.
+
+    """
+    if not api.security.allows(identity, permission):
+        challenge = f'Bearer realm="osapi", error="insufficient_scope", scope="{permission}"'
+        sentence = f"this needs the permission {permission}, which the token does not give"
+        raise ProblemError(403, sentence, {"WWW-Authenticate": challenge})
+
+
+async def _reply(api: Api, endpoint: Endpoint, path: dict[str, str]) -> Reply:
+    identity = None
+    if endpoint.permission is not None:
+        identity = authenticate(api)
+        authorise(api, identity, endpoint.permission)
+    # Whoever probes may add what it likes against caches.
+    query = read_query(request, endpoint.query) if identity else None
+    body = None
+    if endpoint.body is not None:
+        body = await read_body(request, endpoint.body, api.options)
+    prefer = ",".join(request.headers.getlist("Prefer"))
+    call = Call(api, path, query, body, _RESPOND_ASYNC.search(prefer) is not None, identity)
+    return await endpoint.handler(call)

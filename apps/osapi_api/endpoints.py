@@ -1,0 +1,77 @@
+"""What an endpoint is, what its handler is given, and what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from quart import url_for
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    import osapi
+    from osapi.transport import Transport
+    from osapi_api.options import Options
+    from osapi_api.security import Identity, Security
+
+
+@dataclass
+class Api:
+    """What all requests share; `waiting` counts those that wait for a job, `draining` ends readiness."""
+
+    client: osapi.Client
+    transport: Transport
+    operations: osapi.Operations
+    security: Security
+    settings: osapi.Settings
+    options: Options
+    waiting: int = 0
+    draining: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request whose caller may make it: `query` and `body` are decoded as the endpoint's types."""
+
+    api: Api
+    path: Mapping[str, str]
+    query: Any
+    body: Any
+    prefer_async: bool
+    identity: Identity | None
+
+    def url(self, endpoint: str, **values: Any) -> str:
+        """Return the path of another endpoint, wherever the API is mounted."""
+        return url_for(f".{endpoint}", **values)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer: a body that can be encoded as JSON, or none."""
+
+    body: Any = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """One method on one path; without a permission anybody may ask.
+
+    `path` is in werkzeug's notation. `query` and `body` are the types that they are read as, None where there is
+    none; a body of type `Any` is given to the handler as the bytes that came, `body_schema` describes them, and
+    `body_omits` names those of its fields that the path gives. `answers` maps each status to the type of its body.
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    handler: Callable[[Call], Awaitable[Reply]]
+    answers: Mapping[int, Any]
+    permission: str | None = None
+    query: Any = None
+    body: Any = None
+    body_schema: Any = None
+    body_omits: tuple[str, ...] = ()

@@ -1,0 +1,165 @@
+"""The description of the API, OpenAPI 3.1, drawn from the same tables that it is served from."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from osapi_api.endpoints import Endpoint, Reply
+from osapi_api.payloads import is_struct
+from osapi_api.problems import CONTENT_TYPE, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from osapi_api.endpoints import Call
+
+_PATH_PART = re.compile(r"<(\w+)>")
+_REFERENCE: Final = "#/components/schemas/{name}"
+_ALWAYS: Final[Mapping[int, Any]] = {500: Problem}
+_WITH_TOKEN: Final[Mapping[int, Any]] = {401: Problem, 403: Problem}
+
+_MEANINGS: Final = {
+    200: "The answer",
+    201: "The job was submitted",
+    202: "The job was accepted",
+    204: "Done",
+    400: "The request is wrong",
+    401: "There is no valid token",
+    403: "The token does not give the permission",
+    404: "There is no such thing",
+    413: "The body is too large",
+    415: "The body is not declared as JSON",
+    429: "Too many requests wait for their jobs",
+    500: "The server failed",
+    503: "The broker cannot be reached, or is full",
+}
+
+_PARTS: Final = {
+    "target": "Whom the job is for: `_any`, `_all`, a hostname, or a label such as `group:web`; percent-encoded",
+    "job_id": "The id of a job",
+    "hostname": "The name of an agent",
+    "interface": "The name of a network interface",
+    "pid": "The number of a process",
+}
+
+_PREFER: Final = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`respond-async` answers at once with 202, without waiting for the hosts",
+    "schema": {"type": "string"},
+}
+
+
+def endpoint(endpoints: Sequence[Endpoint]) -> Endpoint:
+    """Return the endpoint that describes these, and is not among them."""
+    described = describe(endpoints)
+
+    async def get(call: Call) -> Reply:
+        base = call.url("openapi").removesuffix("/openapi.json")
+        return Reply({**described, "servers": [{"url": base or "/"}]})
+
+    return Endpoint(
+        name="openapi",
+        method="GET",
+        path="/openapi.json",
+        summary="Describe this API",
+        handler=get,
+        answers={200: dict[str, Any]},
+    )
+
+
+def describe(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+    """Return the document, without the server that it is for."""
+    types = list(dict.fromkeys(kind for each in endpoints for kind in _types(each)))
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+    schema_of = dict(zip(types, schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for each in endpoints:
+        described = _operation(each, schema_of, components)
+        paths.setdefault(_PATH_PART.sub(r"{\1}", each.path), {})[each.method.lower()] = described
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "osapi", "version": version("osapi")},
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def _types(each: Endpoint) -> Iterable[Any]:
+    yield Problem
+    yield from (kind for kind in each.answers.values() if kind is not None)
+    yield from (kind for kind in (each.query, _body_type(each)) if kind is not None)
+
+
+def _body_type(each: Endpoint) -> Any:
+    return each.body_schema if each.body is Any else each.body
+
+
+def _operation(each: Endpoint, schema_of: Mapping[Any, Any], components: Mapping[str, Any]) -> dict[str, Any]:
+    answers = {**each.answers, **_ALWAYS, **(_WITH_TOKEN if each.permission else {})}
+    described: dict[str, Any] = {
+        "operationId": each.name,
+        "summary": each.summary,
+        "tags": [each.path.split("/")[1]],
+        "parameters": [*_parameters(each), *_query(each, schema_of, components)],
+        "responses": {str(status): _response(status, answers[status], schema_of) for status in sorted(answers)},
+        "security": [{"token": []}] if each.permission else [],
+    }
+    if each.permission:
+        described["description"] = f"Needs the permission `{each.permission}`."
+    if (body := _body_type(each)) is not None:
+        described["requestBody"] = {
+            "required": _needs_body(each, body),
+            "content": {"application/json": {"schema": _body(each, schema_of[body], components)}},
+        }
+    return described
+
+
+def _needs_body(each: Endpoint, body: Any) -> bool:
+    if not is_struct(body):
+        return each.body is Any
+    return any(field.required and field.encode_name not in each.body_omits for field in msgspec.structs.fields(body))
+
+
+def _parameters(each: Endpoint) -> list[dict[str, Any]]:
+    parts = [
+        {"name": name, "in": "path", "required": True, "description": _PARTS[name], "schema": {"type": "string"}}
+        for name in _PATH_PART.findall(each.path)
+    ]
+    return [*parts, _PREFER] if "<target>" in each.path else parts
+
+
+def _query(each: Endpoint, schema_of: Mapping[Any, Any], components: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if each.query is None:
+        return []
+    properties: dict[str, Any] = _resolved(schema_of[each.query], components)["properties"]
+    return [{"name": name, "in": "query", "schema": schema} for name, schema in properties.items()]
+
+
+def _body(each: Endpoint, schema: Any, components: Mapping[str, Any]) -> Any:
+    if not each.body_omits:
+        return schema
+    # The path gives these fields.
+    found = _resolved(schema, components)
+    properties = {name: value for name, value in found["properties"].items() if name not in each.body_omits}
+    required = [name for name in found.get("required", ()) if name not in each.body_omits]
+    return {**found, "title": f"{found['title']}Body", "properties": properties, "required": required}
+
+
+def _resolved(schema: Any, components: Mapping[str, Any]) -> Any:
+    return components[schema["$ref"].rpartition("/")[2]]
+
+
+def _response(status: int, kind: Any, schema_of: Mapping[Any, Any]) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": _MEANINGS[status]}
+    if kind is not None:
+        content_type = CONTENT_TYPE if kind is Problem else "application/json"
+        described["content"] = {content_type: {"schema": schema_of[kind]}}
+    return described

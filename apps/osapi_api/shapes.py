@@ -1,0 +1,262 @@
+"""Every answer's type; the description of the API is drawn from these.
+
+Times are RFC 3339 in UTC. A payload or result is whatever JSON value the operation has.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+import osapi
+
+Outcome = Literal["ok", "failed", "skipped"]
+
+# --- Jobs ----------------------------------------------------------------------------------------------------
+
+
+class JobQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which jobs to list."""
+
+    status: osapi.JobStatus | None = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 10
+    offset: Annotated[int, Meta(ge=0, le=2**53)] = 0
+
+
+class JobOperation(Struct, frozen=True, kw_only=True):
+    """What a job does."""
+
+    type: str
+    data: Any
+
+
+class HostResponse(Struct, frozen=True, kw_only=True):
+    """What one host answered."""
+
+    hostname: str
+    status: osapi.SlotStatus
+    changed: bool
+    data: Any
+    error: str
+
+
+class AgentState(Struct, frozen=True, kw_only=True):
+    """Where one host stands; `duration` is the time of its last attempt, such as `1.250s`."""
+
+    status: osapi.SlotStatus
+    error: str
+    duration: str
+
+
+class TimelineEvent(Struct, frozen=True, kw_only=True):
+    """One line of a job's story."""
+
+    timestamp: str
+    event: str
+    hostname: str
+    message: str
+    error: str
+
+
+class JobDetail(Struct, frozen=True, kw_only=True):
+    """A job as it is stored.
+
+    `hostname`, `result` and `changed` are those of a job with one answer; of several, `responses` has them. `expected`
+    lists the hosts that a job was frozen for, and is null for one of N.
+    """
+
+    id: str
+    status: osapi.JobStatus
+    created: str
+    updated_at: str
+    operation: JobOperation
+    target: str
+    expected: tuple[str, ...] | None
+    hostname: str
+    result: Any
+    changed: bool
+    error: str
+    responses: dict[str, HostResponse]
+    agent_states: dict[str, AgentState]
+    timeline: tuple[TimelineEvent, ...]
+    attempts: int
+    deadline: str
+    retry_of: str | None
+    retried_as: str | None
+
+
+class JobList(Struct, frozen=True, kw_only=True):
+    """A page of jobs, newest first; `total_items` counts those that match, `status_counts` all there are."""
+
+    total_items: int
+    status_counts: dict[str, int]
+    items: tuple[JobDetail, ...]
+
+
+class RetryRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whom the job shall go to this time; its own target by default."""
+
+    target_hostname: str | None = None
+
+
+class JobCreated(Struct, frozen=True, kw_only=True):
+    """A job that was submitted."""
+
+    job_id: str
+    status: Literal["created"] = "created"
+    revision: int
+    timestamp: str
+
+
+class JobAccepted(Struct, frozen=True, kw_only=True):
+    """A job whose answers were not waited for; `Location` says where they will be."""
+
+    job_id: str
+
+
+class HostResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one host answered to an operation; `data` is missing unless it is `ok`."""
+
+    hostname: str
+    status: Outcome
+    changed: bool
+    error: str | UnsetType = UNSET
+    data: Any = UNSET
+
+
+class Results(Struct, frozen=True, kw_only=True):
+    """The answers to an operation, by host, those that stayed silent included."""
+
+    job_id: str
+    results: tuple[HostResult, ...]
+
+
+# --- Agents --------------------------------------------------------------------------------------------------
+
+
+class AgentInfo(Struct, frozen=True, kw_only=True):
+    """An agent as it describes itself."""
+
+    hostname: str
+    status: Literal["Ready", "NotReady"]
+    state: Literal["Ready", "Draining"]
+    labels: dict[str, str]
+    started_at: str
+    last_heartbeat: str
+    max_jobs: int
+    active_jobs: int
+    operations: tuple[str, ...]
+
+
+class AgentList(Struct, frozen=True, kw_only=True):
+    """All registered agents, by hostname."""
+
+    agents: tuple[AgentInfo, ...]
+    total: int
+
+
+# --- Health --------------------------------------------------------------------------------------------------
+
+
+class Alive(Struct, frozen=True, kw_only=True):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether requests can be served."""
+
+    status: Literal["ready", "not_ready"]
+    error: str | UnsetType = UNSET
+
+
+class Component(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that the API stands on."""
+
+    status: Literal["ok", "error"]
+    error: str | UnsetType = UNSET
+
+
+class StreamFigures(Struct, frozen=True, kw_only=True):
+    """What a stream holds."""
+
+    name: str
+    messages: int
+    bytes: int
+    consumers: int
+
+
+class BucketFigures(Struct, frozen=True, kw_only=True):
+    """What a bucket holds."""
+
+    name: str
+    keys: int
+    bytes: int
+
+
+class ConsumerFigures(Struct, frozen=True, kw_only=True):
+    """Where a consumer stands."""
+
+    name: str
+    pending: int
+    ack_pending: int
+    redelivered: int
+
+
+class Consumers(Struct, frozen=True, kw_only=True):
+    """The consumers of the stream of jobs."""
+
+    total: int
+    consumers: tuple[ConsumerFigures, ...]
+
+
+class JobFigures(Struct, frozen=True, kw_only=True):
+    """How many jobs there are; `processing` includes those that wait for another attempt."""
+
+    total: int
+    unprocessed: int
+    processing: int
+    completed: int
+    failed: int
+
+
+class AgentLine(Struct, frozen=True, kw_only=True):
+    """One agent; `registered` is how long ago it started, such as `1h5m0s`."""
+
+    hostname: str
+    labels: dict[str, str]
+    registered: str
+
+
+class AgentFigures(Struct, frozen=True, kw_only=True):
+    """Who is there."""
+
+    total: int
+    ready: int
+    agents: tuple[AgentLine, ...]
+
+
+class RegistryLine(Struct, frozen=True, kw_only=True):
+    """One entry of the registry."""
+
+    type: Literal["agent"] = "agent"
+    hostname: str
+    status: str
+    age: str
+
+
+class Status(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All of it; what could not be read is missing, and `components` says why."""
+
+    status: Literal["ok", "degraded"]
+    version: str
+    uptime: str
+    components: dict[str, Component]
+    streams: tuple[StreamFigures, ...] = ()
+    kv_buckets: tuple[BucketFigures, ...] = ()
+    consumers: Consumers | UnsetType = UNSET
+    jobs: JobFigures | UnsetType = UNSET
+    agents: AgentFigures
+    registry: tuple[RegistryLine, ...] = ()

@@ -1,0 +1,133 @@
+"""Operations under the names of the contract; what they do is simple, or told by their data."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+import trio
+
+import osapi
+
+operations = osapi.Operations()
+
+
+class Hostname(msgspec.Struct):
+    hostname: str
+
+
+class Uptime(msgspec.Struct):
+    uptime: float
+
+
+class Interface(msgspec.Struct, forbid_unknown_fields=True):
+    interface_name: str
+
+
+class Dns(msgspec.Struct):
+    servers: list[str]
+    search_domains: list[str]
+
+
+class DnsUpdate(msgspec.Struct, forbid_unknown_fields=True):
+    interface_name: str
+    servers: list[str] = []
+    search_domains: list[str] = []
+    override_dhcp: bool = False
+
+
+class Changed(msgspec.Struct):
+    changed: bool
+
+
+class Pid(msgspec.Struct):
+    pid: Annotated[int, msgspec.Meta(ge=1, le=4_194_304)]
+
+
+class UnknownProcessError(osapi.NotFoundError):
+    pass
+
+
+class Process(msgspec.Struct):
+    pid: int
+    name: str
+
+
+class Signal(msgspec.Struct):
+    pid: Annotated[int, msgspec.Meta(ge=1)]
+    signal: str
+
+
+class Exec(msgspec.Struct, forbid_unknown_fields=True):
+    command: str
+    args: list[str] = []
+    timeout: Annotated[int, msgspec.Meta(ge=1, le=300)] = 30
+
+
+class CommandResult(msgspec.Struct):
+    stdout: str
+    exit_code: int
+    changed: bool = True
+
+
+@operations.query("node.hostname.get")
+async def hostname(job: osapi.Job) -> Hostname:
+    """Return the host's own name."""
+    return Hostname(f"{job.host}.example.com")
+
+
+@operations.query("node.uptime.get")
+async def uptime(job: osapi.Job) -> Uptime:
+    if job.host == "db-01":
+        raise osapi.Skip("no clock here")
+    return Uptime(12.5)
+
+
+@operations.query("network.dns.get")
+async def dns(job: osapi.Job, data: Interface) -> Dns:
+    return Dns(["192.0.2.1"], [data.interface_name])
+
+
+@operations.modify("network.dns.update")
+async def update_dns(job: osapi.Job, data: DnsUpdate) -> Changed:
+    return Changed(changed=bool(data.servers))
+
+
+@operations.modify("network.dns.delete")
+async def delete_dns(job: osapi.Job, data: Interface) -> Changed:
+    return Changed(changed=True)
+
+
+@operations.modify("command.exec.run", permission="command:execute")
+async def execute(job: osapi.Job, data: Exec) -> CommandResult:
+    if data.command == "fail":
+        raise ValueError("no such command")
+    return CommandResult(" ".join([data.command, *data.args]), 0)
+
+
+@operations.query("process.get")
+async def process(job: osapi.Job, data: Pid) -> Process:
+    if data.pid > 100 or (data.pid > 50 and job.host == "db-01"):
+        raise UnknownProcessError(f"process {data.pid} is not on this host")
+    return Process(data.pid, "init")
+
+
+@operations.modify("process.signal.send", permission="process:execute")
+async def signal(job: osapi.Job, data: Signal) -> Changed:
+    return Changed(changed=data.signal != "0")
+
+
+@operations.query("test.echo")
+async def echo(job: osapi.Job, data: Any) -> Any:
+    return data
+
+
+@operations.query("test.sleep", policy=osapi.Policy(timeout=1000.0))
+async def sleep(job: osapi.Job, data: float) -> str:
+    await trio.sleep(data)
+    return "awake"
+
+
+@operations.modify("test.touch")
+async def touch(job: osapi.Job) -> None:
+    pass

@@ -1,0 +1,186 @@
+"""The API over real sockets, and how it stops."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx2
+import pytest
+import trio
+
+import osapi
+import osapi_api
+from osapi_api.app import EXTENSION
+from tests.api.conftest import Rest, fleet, token_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+
+class Server:
+    """A server, and how to ask it."""
+
+    def __init__(self, api: Rest, url: str) -> None:
+        self.api = api
+        self.url = url
+        self.shutdown = trio.Event()
+        self.stopped = trio.Event()
+        headers = {"Authorization": f"Bearer {token_of('admin')}"}
+        self.client = httpx2.AsyncClient(base_url=url, headers=headers, timeout=20)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        found = httpx2.URL(self.url)
+        assert found.port is not None
+        return found.host, found.port
+
+    @property
+    def waiting(self) -> int:
+        found: int = self.api.app.extensions[EXTENSION][0].waiting
+        return found
+
+    async def until_somebody_waits(self) -> None:
+        while not self.waiting:  # noqa: ASYNC110 - the API has no event for what only a test asks for
+            await trio.sleep(0.01)
+
+    async def not_ready(self) -> bool:
+        while (await self.client.get("/health/ready")).status_code == 200:
+            await trio.lowlevel.checkpoint()
+        return True
+
+    async def raw(self, data: bytes) -> bytes:
+        """Send bytes, and return all that comes until the server closes."""
+        stream = await trio.open_tcp_stream(*self.address)
+        async with stream:
+            await stream.send_all(data)
+            return b"".join([part async for part in stream])
+
+
+@asynccontextmanager
+async def served(**options: Any) -> AsyncGenerator[Server]:
+    """Serve the API on a free port until the block ends."""
+    with trio.fail_after(60):
+        async with fleet(drain=0.0) as api, trio.open_nursery() as nursery:
+            shutdown = trio.Event()
+            stopped = trio.Event()
+
+            async def run(task_status: trio.TaskStatus[list[str]]) -> None:
+                await osapi_api.serve(api.app, port=0, shutdown=shutdown, task_status=task_status, **options)
+                stopped.set()
+
+            (url,) = await nursery.start(run)
+            server = Server(api, url)
+            server.shutdown, server.stopped = shutdown, stopped
+            async with server.client:
+                yield server
+            nursery.cancel_scope.cancel()
+
+
+async def test_it_answers_over_http() -> None:
+    async with served() as server:
+        ran = await server.client.get("/api/node/group%3Aweb/hostname", headers={"X-Request-ID": "mine"})
+        assert ran.status_code == 200
+        assert ran.json()["results"][0]["own_hostname"] == "web-01.example.com"
+        assert ran.headers["X-Request-ID"] == "mine"
+        assert "server" not in ran.headers
+        gone = await server.client.delete(f"/api/job/{ran.json()['job_id']}")
+        assert (gone.status_code, gone.content) == (204, b"")
+        assert "content-type" not in gone.headers
+        head = await server.client.head("/api/health")
+        assert (head.status_code, head.content) == (200, b"")
+        posted = await server.client.post("/api/operation/_all/test.echo", json={"é": [1.5, None]})
+        assert [row["data"] for row in posted.json()["results"]] == [{"é": [1.5, None]}] * 2
+
+
+async def test_what_is_no_http_harms_nobody() -> None:
+    async with served() as server:
+        for data in (b"\0\1\2\r\n\r\n", b"GET\r\n\r\n", b"GET /api/job HTTP/1.1\r\n\r\n"):
+            assert (await server.raw(data)).startswith(b"HTTP/1.1 400")
+        large = b"GET /api/job HTTP/1.1\r\nHost: x\r\nX-Large: " + b"x" * 200_000 + b"\r\n\r\n"
+        assert (await server.raw(large)).startswith(b"HTTP/1.1 431")
+        assert (await server.client.get("/api/health")).status_code == 200
+
+
+async def test_connections_end() -> None:
+    async with served(keep_alive=0.2) as server:
+        for asked in (b"Connection: close\r\n", b""):
+            answer = await server.raw(b"GET /api/health HTTP/1.1\r\nHost: x\r\n" + asked + b"\r\n")
+            assert answer.startswith(b"HTTP/1.1 200")
+            assert answer.endswith(b'{"status":"ok"}')
+        assert await server.raw(b"GET /api/he") == b""
+        odd = b"GET /api/node/%ff%fe/hostname HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        assert (await server.raw(odd)).startswith(b"HTTP/1.1 401")
+        assert (await server.client.get("/api/health")).status_code == 200
+
+
+async def test_stopping_finishes_what_runs_and_takes_nothing_new() -> None:
+    async with served(grace=20.0) as server:
+        answers: list[httpx2.Response] = []
+
+        async def ask() -> None:
+            answers.append(await server.client.post("/api/operation/_all/test.sleep", content=b"0.5", headers=JSON))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            await server.until_somebody_waits()
+            server.shutdown.set()
+            await server.stopped.wait()
+        (answer,) = answers
+        assert [row["data"] for row in answer.json()["results"]] == ["awake", "awake"]
+        with pytest.raises(OSError, match="onnect"):
+            await trio.open_tcp_stream(*server.address)
+
+
+async def test_stopping_does_not_wait_for_ever() -> None:
+    async with served(grace=0.1) as server:
+
+        async def ask() -> None:
+            with pytest.raises(httpx2.HTTPError):
+                await server.client.post("/api/operation/_all/test.sleep", content=b"100", headers=JSON)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            await server.until_somebody_waits()
+            server.shutdown.set()
+            await server.stopped.wait()
+        assert server.waiting == 0
+
+
+async def test_before_it_stops_it_says_that_it_is_not_ready() -> None:
+    async with served(lame_duck=20.0) as server:
+        assert (await server.client.get("/health/ready")).status_code == 200
+        server.shutdown.set()
+        assert await server.not_ready()
+        assert (await server.client.get("/api/node/_any/hostname")).status_code == 200
+        assert not server.stopped.is_set()
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+async def test_addresses_that_cannot_be_listened_on() -> None:
+    async with fleet(agents={}) as api:
+        for port in (-1, 65536):
+            with pytest.raises(osapi.InvalidSettingError):
+                await osapi_api.serve(api.app, port=port)
+        with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use") as caught:
+            await unwrapped(partial(osapi_api.serve, api.app, port=taken.getsockname()[1]))
+        assert caught.value.errno
+
+
+async def unwrapped(call: Any) -> None:
+    """Raise the one error of a nursery as it is."""
+    try:
+        await call()
+    except BaseExceptionGroup as group:
+        raise only(group) from None
+
+
+def only(error: BaseException) -> BaseException:
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    (inner,) = cast("BaseExceptionGroup[BaseException]", error).exceptions
+    return only(inner)
