@@ -14,6 +14,7 @@ import trio
 from osapi.errors import (
     ClosedError,
     DisconnectedError,
+    InvalidKeyError,
     InvalidSettingError,
     MissingError,
     RecordError,
@@ -34,6 +35,7 @@ from osapi.ids import Ids
 from osapi.nursery import background
 from osapi.rules.keys import agent_filters, any_filter, consumer_name
 from osapi.rules.labels import all_prefixes, normalise_labels
+from osapi.rules.lifecycle import MAX_EARLIER_ERROR
 from osapi.rules.names import normalise_hostname
 from osapi.rules.records import VERSION, Registration
 from osapi.settings import Settings, any_consumer, own_consumer
@@ -268,10 +270,11 @@ class Agent:
     async def _process(self, delivery: Delivery) -> None:
         try:
             await self._handle(delivery)
-        except RecordError as error:
+        except (RecordError, InvalidKeyError) as error:
+            # What is stored cannot be read, or somebody published what is no notification.
             self.counters.unreadable += 1
             _log.exception("a job on %s cannot be read and will not be tried again", delivery.subject)
-            delivery.term(str(error))
+            delivery.term(str(error)[:MAX_EARLIER_ERROR])
         except TransportError as error:
             _log.warning("a job on %s is left to its next delivery: %s", delivery.subject, error)
         finally:

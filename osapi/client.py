@@ -23,6 +23,7 @@ from osapi.nursery import background
 from osapi.operations import unknown_operation
 from osapi.roster import Roster
 from osapi.rules.keys import job_key, job_response_pattern, response_pattern
+from osapi.rules.names import normalise_hostname
 from osapi.rules.records import VERSION, Definition, JobStatus, Kind, Policy, Registration
 from osapi.rules.retry import check_policy
 from osapi.rules.targets import parse_target
@@ -289,12 +290,12 @@ class Client:
         """Return one agent.
 
         Raises:
-            UnknownHostError, InvalidTargetError
+            UnknownHostError, InvalidNameError
 
         """
-        target = parse_target(hostname)
-        self._roster.freeze(target)
-        return self._roster.agents[target.host]
+        host = normalise_hostname(hostname)
+        self._roster.freeze(parse_target(host))
+        return self._roster.agents[host]
 
     async def _read(self, call: Callable[[], Awaitable[T]]) -> T:
         return await insist(call, self._settings.persist)

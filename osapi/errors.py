@@ -47,7 +47,7 @@ class InvalidLabelError(InvalidInputError):
 
 
 class InvalidTargetError(InvalidInputError):
-    """Correct a target: `_any`, `_all`, a hostname or `key:value`."""
+    """Correct a target: `_any`, `_all`, a hostname, `key:value`, `_any@key:value` or a selector."""
 
     noun = "target"
 
@@ -107,7 +107,7 @@ class UnknownHostError(NotFoundError):
 
 
 class NoAgentsError(NotFoundError):
-    """No registered agent matches the target: start one, or look at the labels the message lists."""
+    """No registered agent matches the target: start one, or look at what the message says is there."""
 
 
 # --- What collides -----------------------------------------------------------------------------------------

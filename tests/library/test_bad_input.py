@@ -254,3 +254,20 @@ def test_urls(url: str) -> None:
     with pytest.raises(osapi.InvalidSettingError, match="names no installed transport") as caught:
         osapi.connect(url)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("subject", ["jobs.query.all._.ZZZ", "jobs.query.host.a.ZZZ", "jobs.query.any._.ZZZ"])
+async def test_a_stray_message_ends_no_agent(subject: str, autojump_clock: object, world: World) -> None:
+    async with world.agent("a") as agent, world.client() as client, world.broker.connect() as wire:
+        stream = await wire.stream(stream_config(world.settings))
+        await stream.publish(subject, b"")
+        await trio.sleep(1)
+        assert agent.counters.unreadable == 1
+        assert list(await (await client.submit("test.hostname.get")).result()) == ["a"]
+
+
+@pytest.mark.parametrize("hostname", ["group:web", "_any", "", "a b", "host:*"])
+async def test_only_a_hostname_names_an_agent(hostname: str, autojump_clock: object, world: World) -> None:
+    async with world.agent("a", "web"), world.client() as client:
+        with pytest.raises(osapi.InvalidNameError):
+            client.agent(hostname)

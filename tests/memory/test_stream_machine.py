@@ -89,9 +89,8 @@ class Model:
         self.kept.remove(message)
 
     def schedule(self, subject: str, target: str, now: float, at: float, ttl: int | None) -> int:
-        old = [m for m in self.kept if m.subject == subject and m.target is not None]
         kept = self.append(subject, b"later", now, None)
-        self.kept = [m for m in self.kept if m not in old]
+        self.kept = [m for m in self.kept if m.subject != subject or m is kept]
         kept.target, kept.at, kept.ttl = target, max(at, now), ttl
         self.pass_time(now)
         return kept.sequence
@@ -200,7 +199,9 @@ class StreamMachine(RuleBasedStateMachine):
             assert info.messages == len(self.model.kept)
             assert info.bytes == self.model.size()
             assert info.last_sequence == self.model.last
-            assert info.first_sequence == (self.model.kept[0].sequence if self.model.kept else self.model.last + 1)
+            # JetStream tells 0 until something was stored, and then the sequence that would come next.
+            after_all = self.model.last + 1 if self.model.last else 0
+            assert info.first_sequence == (self.model.kept[0].sequence if self.model.kept else after_all)
 
 
 def same(message: Message | None, wanted: list[Kept]) -> bool:

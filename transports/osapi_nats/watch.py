@@ -65,6 +65,7 @@ class NatsWatch:
         self._name = ""
         self._subscription: Subscription | None = None
         self._last_number: int = 0
+        self._number_of_first = 0  # the first set has so many entries, by what the server said when it began
         self._is_broken = False
         self._heard = 0.0
         self._is_placed = False  # whether it has been in place once: from then on nothing may be left out
@@ -113,6 +114,7 @@ class NatsWatch:
         self._name = token_hex(8)
         subject, self._subscription = self._api.link.listen(self._arrive)
         self._last_number = 0
+        self._number_of_first = 0
         self._is_broken = False
         self._flow = ""
         request = {"stream_name": self._stream, "config": self._document(subject), "action": "create"}
@@ -126,7 +128,8 @@ class NatsWatch:
         if not self._is_placed and self._start == "new":
             self._position = max(self._position, answer.delivered.stream_seq)
         self._is_placed = True
-        if not answer.num_pending:
+        self._number_of_first = answer.num_pending
+        if self._last_number >= answer.num_pending:
             self._complete()
 
     async def _insist(self, ask: Callable[[], Awaitable[ConsumerAnswer]]) -> ConsumerAnswer | None:
@@ -196,7 +199,8 @@ class NatsWatch:
         if place.sequence > self._position:
             self._position = place.sequence
             self._put(message, place)
-        if not place.pending:
+        # What is written while the first set is on its way counts as pending too.
+        if not place.pending or place.number == self._number_of_first:
             self._complete()
 
     def _put(self, message: Incoming, place: Place) -> None:

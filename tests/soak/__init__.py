@@ -1,0 +1,1 @@
+"""Long runs against a real nats-server that is killed on the way: `python -m tests.soak --help`."""
