@@ -37,6 +37,17 @@ class Kept(Struct):
     target: str | None = None
     at: float = inf
     ttl: int | None = None
+    headers: str = ""
+
+
+def block(**lines: object) -> str:
+    """Return headers as they are written, those left out that have no value."""
+    told = "".join(f"Nats-{name.replace('_', '-')}: {value}\r\n" for name, value in lines.items() if value is not None)
+    return f"NATS/1.0\r\n{told}\r\n" if told else ""
+
+
+def seconds(ttl: int | None) -> str | None:
+    return None if ttl is None else f"{ttl}s"
 
 
 class FullError(Exception):
@@ -53,7 +64,7 @@ class Model:
         self.last = 0
 
     def size(self) -> int:
-        return sum(30 + len(m.subject) + len(m.payload) for m in self.kept)
+        return sum(30 + len(m.subject) + len(m.payload) + len(m.headers) for m in self.kept)
 
     def publish(
         self, subject: str, payload: bytes, now: float, ttl: int | None, msg_id: str | None
@@ -62,14 +73,15 @@ class Model:
         for known, sequence, when in self.ids:
             if known == msg_id and now < when + window:
                 return sequence, True
-        sequence = self.append(subject, payload, now, ttl).sequence
+        kept_id = msg_id if self.config.duplicate_window else None
+        sequence = self.append(subject, payload, now, ttl, block(Msg_Id=kept_id, TTL=seconds(ttl))).sequence
         if msg_id is not None:
             self.ids.append((msg_id, sequence, now))
         return sequence, False
 
-    def append(self, subject: str, payload: bytes, now: float, ttl: int | None) -> Kept:
+    def append(self, subject: str, payload: bytes, now: float, ttl: int | None, headers: str) -> Kept:
         config = self.config
-        size = 30 + len(subject) + len(payload)
+        size = 30 + len(subject) + len(payload) + len(headers)
         same = [m for m in self.kept if m.subject == subject]
         if 0 < config.max_msgs_per_subject <= len(same):
             self.drop(same[0])
@@ -79,7 +91,8 @@ class Model:
             self.drop(self.kept[0])
         lifetimes = [span for span in (ttl, config.max_age) if span]
         self.last += 1
-        kept = Kept(self.last, subject, payload, now, now + min(lifetimes) if lifetimes else inf)
+        dies = now + min(lifetimes) if lifetimes else inf
+        kept = Kept(self.last, subject, payload, now, dies, headers=headers)
         self.kept.append(kept)
         return kept
 
@@ -89,7 +102,13 @@ class Model:
         self.kept.remove(message)
 
     def schedule(self, subject: str, target: str, now: float, at: float, ttl: int | None) -> int:
-        kept = self.append(subject, b"later", now, None)
+        plan = block(
+            Schedule="@at 2026-11-23T19:31:24.000000Z",
+            Schedule_Target=target,
+            Schedule_TTL=seconds(ttl),
+            Rollup="sub",
+        )
+        kept = self.append(subject, b"later", now, None, plan)
         self.kept = [m for m in self.kept if m.subject != subject or m is kept]
         kept.target, kept.at, kept.ttl = target, max(at, now), ttl
         self.pass_time(now)
@@ -100,7 +119,8 @@ class Model:
             message = min(due, key=lambda m: (min(m.expires, m.at), m.expires > m.at, m.sequence))
             self.kept.remove(message)
             if message.at < message.expires and message.target is not None:
-                self.append(message.target, message.payload, message.at, message.ttl)
+                told = block(Scheduler=message.subject, Schedule_Next="purge", TTL=seconds(message.ttl))
+                self.append(message.target, message.payload, message.at, message.ttl, told)
 
 
 class StreamMachine(RuleBasedStateMachine):
@@ -109,7 +129,7 @@ class StreamMachine(RuleBasedStateMachine):
     @initialize(
         max_age=st.sampled_from([0, 2]),
         max_msgs=st.sampled_from([-1, 2]),
-        max_bytes=st.sampled_from([-1, 100]),
+        max_bytes=st.sampled_from([-1, 300]),
         per_subject=st.sampled_from([-1, 1, 2]),
         discard=st.sampled_from(["old", "new"]),
         window=st.sampled_from([0, 1, 3]),

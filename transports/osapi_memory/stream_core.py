@@ -118,20 +118,21 @@ class StreamCore:
             PayloadTooLargeError, LimitReachedError
 
         """
+        self._tick(now)
+        room = schedule_room(headers, target, ttl)
+        self._log.check_size(subject, payload, room)
         if self.config.discard == "new":
             raise InvalidSettingError("discard", "is 'new', with which nothing can be scheduled", "use 'old'")
-        self._tick(now)
         self._log.check_size(target, payload, scheduled_room(headers, subject, ttl))
-        room = schedule_room(headers, target, ttl)
         message = self._log.append(subject, payload, headers, now, self._log.expires(now, None), room=room)
-        if subject in self._schedules:
-            self._log.remove(self._schedules[subject])
+        for older in list(self._log.subjects.of(subject))[:-1]:  # a schedule is a rollup of its subject
+            self._log.remove(older)
         self._targets[message.sequence] = target, ttl
         self._schedules[subject] = message.sequence
         self._plan.set(message.sequence, max(at, now))
         self._route(message)
-        self._tick(now)
         self._settle(now)
+        self._tick(now)
         return Published(message.sequence)
 
     def get(self, sequence: int, now: float) -> Message | None:
