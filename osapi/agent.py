@@ -20,6 +20,7 @@ from osapi.errors import (
     RecordError,
     TransportError,
 )
+from osapi.flow.cancel import LOOK_SECONDS, heed
 from osapi.flow.claim import Claims
 from osapi.flow.counters import Counters
 from osapi.flow.execute import execute
@@ -130,6 +131,7 @@ class Agent:
             )
             self._nursery.start_soon(self._beat)
             self._nursery.start_soon(self._look_after)
+            self._nursery.start_soon(self._heed)
             self._block = stack.pop_all()
         return self
 
@@ -313,6 +315,12 @@ class Agent:
         while True:
             await trio.sleep(self._settings.heartbeat)
             await self._membership.beat(self._active, draining=self._draining)
+
+    async def _heed(self) -> None:
+        """Cancel what somebody ordered to be cancelled."""
+        while True:
+            await trio.sleep(LOOK_SECONDS)
+            await heed(self._store, self._runs)
 
     async def _look_after(self) -> None:
         """Renew the leases that are due, and keep what waits for a slot from being delivered to others."""

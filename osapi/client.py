@@ -6,35 +6,35 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import msgspec
-import trio
-
 from osapi.dead_letters import DeadLetter, purge_dead_letter, read_dead_letters
-from osapi.detail import JobDetail, read_details, retried_key
-from osapi.errors import InvalidPayloadError, InvalidSettingError, UnknownJobError, shown
+from osapi.detail import JobDetail, read_details
+from osapi.errors import InvalidSettingError, UnknownJobError, shown
+from osapi.flow.cancel import cancel
 from osapi.flow.collect import Collector
 from osapi.flow.notify import withdraw
 from osapi.flow.persist import insist
 from osapi.flow.store import open_store
-from osapi.flow.submit import submit
-from osapi.handle import JobHandle
 from osapi.ids import Ids
 from osapi.nursery import background
-from osapi.operations import unknown_operation
 from osapi.roster import Roster
-from osapi.rules.keys import job_key, job_response_pattern, response_pattern
+from osapi.rules.cancellation import check_hosts, check_text
+from osapi.rules.codec import DEFINITION
+from osapi.rules.idempotency import holder_key
+from osapi.rules.keys import job_key, job_response_pattern, response_pattern, retried_key
 from osapi.rules.names import normalise_hostname
-from osapi.rules.records import VERSION, Definition, JobStatus, Kind, Policy, Registration
-from osapi.rules.retry import check_policy
+from osapi.rules.records import JobStatus, Order
 from osapi.rules.targets import parse_target
-from osapi.settings import Settings, facts_bucket
+from osapi.settings import Settings
+from osapi.submitter import Request, Submitter, again
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
     from types import TracebackType
 
     from osapi.flow.store import Store
+    from osapi.handle import JobHandle
     from osapi.operations import Operations
+    from osapi.rules.records import Definition, Policy, Registration
     from osapi.transport import Transport
 
 T = TypeVar("T")
@@ -60,7 +60,6 @@ class Client:
         self._transport = transport
         self._operations = operations
         self._settings = settings or Settings()
-        self._ids = Ids()
         self._block = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -78,14 +77,14 @@ class Client:
     async def _open(self) -> AsyncGenerator[None]:
         store = await open_store(self._transport, self._settings)
         self._store: Store = store
-        self._origin = self._ids.token()
-        answers = store.responses.watch(response_pattern(self._origin), start="new")
+        ids = Ids()
+        origin = ids.token()
+        answers = store.responses.watch(response_pattern(origin), start="new")
         async with store.registry.watch() as agents, answers as watch, background() as nursery:
-            self._nursery = nursery
-            self._learning = trio.Lock()
             self._roster = Roster(agents)
             await self._roster.load()
             self._collector = Collector(store, self._roster)
+            self._submitter = Submitter(store, self._operations, self._roster, self._collector, ids, origin, nursery)
             nursery.start_soon(self._roster.follow)
             nursery.start_soon(self._collector.follow, watch)
             nursery.start_soon(self._collector.settle_due)
@@ -101,91 +100,87 @@ class Client:
         *,
         target: str = "_any",
         within: float | None = None,
+        start_within: float | None = None,
+        timeout: float | None = None,
         policy: Policy | None = None,
+        key: str | None = None,
     ) -> JobHandle:
         """Hand a job to the agents and return at once, without waiting for any of them.
 
-        `within` is how many seconds it may take until it counts as expired, `policy` replaces the operation's.
+        `within` is how many seconds it may take until it counts as expired, `start_within` how many until each host
+        must have started it. `policy` replaces the operation's, `timeout` only what that says of one attempt.
+
         The hosts of a broadcast are frozen here; the first selector that asks for facts waits until they have been
         read. Cancelled before it returns, the job was not submitted, or is withdrawn, or (when the broker is away as
         well) expires.
 
+        With an idempotency `key` the job is submitted once, however often and by whomever this is called, for as long
+        as the job is kept: the same operation, target and data give the same job. A call that failed or was cancelled
+        is not undone, but goes on where it stopped when it is repeated.
+
         Raises:
             UnknownOperationError, InvalidPayloadError, InvalidTargetError, InvalidSettingError
             UnknownHostError, NoAgentsError: nobody is there to be frozen.
+            KeyReusedError: the key stands for another operation, target or data.
             PayloadTooLargeError, LimitReachedError, DisconnectedError, UncertainError: nothing was submitted.
 
         """
-        kind, raw = self._encode(operation, data)
-        return await self._submit(operation, kind, raw, target, self._seconds(within), policy)
-
-    def _encode(self, operation: str, data: Any) -> tuple[Kind, msgspec.Raw]:
-        known = self._operations.get(operation) if self._operations is not None else None
-        if known is not None:
-            return known.kind, known.encode_data(data)
-        kind = self._roster.kind_of(operation)
-        if kind is None:
-            raise unknown_operation(operation, {*self._roster.offered(), *(self._operations or ())})
-        try:
-            return kind, msgspec.Raw(msgspec.json.encode(data))
-        except (msgspec.MsgspecError, TypeError, ValueError, RecursionError, OverflowError) as error:
-            raise InvalidPayloadError(operation, f"is not JSON ({error})", "send JSON values or a Struct") from error
-
-    def _seconds(self, within: float | None) -> float:
-        if within is None:
-            return self._settings.within
-        if not 0.0 < within <= self._settings.job_ttl:
-            raise InvalidSettingError(
-                within, "is no time that a job can take (within)", f"use more than 0, at most {self._settings.job_ttl}"
+        kind, raw = self._submitter.encode(operation, data)
+        return await self._submitter.submit(
+            Request(
+                operation=operation,
+                kind=kind,
+                data=raw,
+                target=target,
+                within=within,
+                start_within=start_within,
+                timeout=timeout,
+                policy=policy,
+                key=key,
             )
-        return within
-
-    async def _submit(
-        self,
-        operation: str,
-        kind: Kind,
-        raw: msgspec.Raw,
-        target: str,
-        within: float,
-        policy: Policy | None,
-        retry_of: str | None = None,
-    ) -> JobHandle:
-        parsed = parse_target(target)
-        if policy is not None:
-            check_policy(policy)
-        if parsed.selector is not None and parsed.selector.uses_facts and not self._roster.knows_facts:
-            await self._learn_facts()
-        now = self._store.now()
-        definition = Definition(
-            v=VERSION,
-            id=self._ids.job_id(now),
-            operation=operation,
-            kind=kind,
-            target=str(parsed),
-            origin=self._origin,
-            data=raw,
-            created=now,
-            finish_by=now + within,
-            expires=now + self._settings.job_ttl,
-            expected=self._roster.freeze(parsed),
-            policy=policy,
-            retry_of=retry_of,
         )
-        handle = JobHandle(definition, self._operations.get(operation) if self._operations is not None else None)
-        self._collector.track(handle)
-        try:
-            await submit(self._store, definition, parsed, agents=len(self._roster.agents))
-        except BaseException:
-            self._collector.forget(definition.id)
-            raise
-        return handle
 
-    async def _learn_facts(self) -> None:
-        """Follow the facts from here on: a watch of its own, and room for them, only for who selects by them."""
-        async with self._learning:
-            if not self._roster.knows_facts:
-                bucket = await self._read(partial(self._transport.bucket, facts_bucket(self._settings)))
-                await self._read(partial(self._nursery.start, self._roster.follow_facts, bucket))
+    async def follow(self, job_id: str) -> JobHandle:
+        """Return a handle of a job, whoever submitted it; it stays current as those that `submit` returns.
+
+        Costs a watch of its own until the job has ended.
+
+        Raises:
+            UnknownJobError, InvalidKeyError: the id; RecordError, DisconnectedError
+
+        """
+        return await self._submitter.follow(await self._definition(job_id))
+
+    async def cancel(
+        self, job_id: str, *, hosts: Sequence[str] | None = None, by: str = "", reason: str = ""
+    ) -> JobDetail:
+        """Order a job's end, or that of what it is for some of its hosts, and return it as it is now.
+
+        What has not started never does. What runs is cancelled within a second: its handler's scope, and the process
+        group of a command. What has ended stays as it is. The records say `by` whom, why and how far it had come.
+        Ordered twice, the first order counts. Cancelled, or failing, the order is given or not.
+
+        Raises:
+            UnknownJobError, InvalidKeyError: the id.
+            UnknownHostError, InvalidNameError, InvalidSettingError: the hosts, or what is told.
+            RecordError, LimitReachedError, DisconnectedError, UncertainError
+
+        """
+        definition = await self._definition(job_id)
+        order = Order(
+            by=check_text("by", by),
+            at=self._store.now(),
+            reason=check_text("reason", reason),
+            hosts=check_hosts(definition, hosts),
+        )
+        await cancel(self._store, definition, order)
+        return await self.get(job_id)
+
+    async def _definition(self, job_id: str) -> Definition:
+        entry = await self._read(partial(self._store.jobs.get, job_key(job_id)))
+        if entry is None:
+            raise _unknown_job(job_id)
+        return DEFINITION.decode(entry.value)
 
     async def get(self, job_id: str) -> JobDetail:
         """Return a job as it is stored, whoever submitted it.
@@ -235,11 +230,11 @@ class Client:
             UnknownJobError, InvalidKeyError, DisconnectedError, UncertainError
 
         """
-        key = job_key(job_id)
-        if await self._read(partial(self._store.jobs.get, key)) is None:
-            raise _unknown_job(job_id)
-        await self._read(partial(self._store.jobs.purge, key))
+        definition = await self._definition(job_id)
+        await self._read(partial(self._store.jobs.purge, job_key(job_id)))
         self._collector.forget(job_id, UnknownJobError(f"job {job_id} was deleted"))
+        if definition.key is not None:
+            await self._read(partial(self._store.jobs.purge, holder_key(definition.key)))
         await withdraw(self._store, job_id)
         for record in await self._read(partial(self._store.responses.keys, job_response_pattern(job_id))):
             await self._read(partial(self._store.responses.purge, record))
@@ -251,11 +246,8 @@ class Client:
             UnknownJobError, and all that `submit` raises.
 
         """
-        old = (await self.get(job_id)).definition
-        within = min(old.finish_by - old.created, self._settings.job_ttl)
-        handle = await self._submit(
-            old.operation, old.kind, old.data, target or old.target, within, old.policy, retry_of=old.id
-        )
+        old = await self._definition(job_id)
+        handle = await self._submitter.submit(again(old, target, self._settings.job_ttl))
         link = partial(self._store.jobs.put, retried_key(old.id), handle.id.encode(), ttl=self._store.ttl(old))
         await self._read(link)
         return handle

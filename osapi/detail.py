@@ -10,7 +10,7 @@ import msgspec
 from osapi.flow.persist import insist
 from osapi.rules import gather
 from osapi.rules.codec import DEFINITION, RECORD
-from osapi.rules.keys import job_key, parse_job_key, response_key
+from osapi.rules.keys import response_key, retried_key
 from osapi.rules.records import Definition, Event, JobStatus, Record
 
 if TYPE_CHECKING:
@@ -35,6 +35,11 @@ class JobDetail(msgspec.Struct, frozen=True, kw_only=True):
     def status(self) -> JobStatus:
         """Return the fold over its slots."""
         return gather.job_status(self.definition, self.records)
+
+    @property
+    def summary(self) -> str:
+        """Return its status in a few words, as `retryable (2/5, next 14:03:10 UTC)`."""
+        return gather.summary(self.definition, self.records)
 
     @property
     def timeline(self) -> list[Event]:
@@ -64,8 +69,3 @@ async def read_details(store: Store, keys: Sequence[str]) -> list[JobDetail]:
         JobDetail(definition=job, records=found[job.id], retried_as=None if link is None else link.value.decode())
         for job, link in zip(definitions, links, strict=True)
     ]
-
-
-def retried_key(job_id: str) -> str:
-    """Name the key of `job-queue` that holds the id of the job which retries this one."""
-    return f"retried.{parse_job_key(job_key(job_id))}"

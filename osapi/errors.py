@@ -117,6 +117,10 @@ class HostnameTakenError(OsapiError):
     """Give the second agent another hostname, or stop the first: two agents may not answer to one name."""
 
 
+class KeyReusedError(OsapiError):
+    """An idempotency key stands for one submission: send another payload under another key."""
+
+
 class IllegalTransitionError(OsapiError):
     """A job's slot cannot go from its state that way; nothing was changed."""
 

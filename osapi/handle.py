@@ -74,6 +74,10 @@ class JobHandle:
         """Return the job's status as far as this client has heard."""
         return gather.job_status(self.definition, self.records)
 
+    def summary(self) -> str:
+        """Return the status in a few words, as `retryable (2/5, next 14:03:10 UTC)`."""
+        return gather.summary(self.definition, self.records)
+
     def timeline(self) -> list[Event]:
         """Return what is known to have happened, oldest first."""
         return gather.timeline(self.definition, self.records.values())
@@ -90,16 +94,20 @@ class JobHandle:
             ClosedError: the client's block ended first.
 
         """
-        if not self.done:
-            if self._done is None:
-                self._done = trio.Event()
-            await self._done.wait()
-        else:
-            await trio.lowlevel.checkpoint()
+        await self.ended()
         if self._open and self._ended is not None:
             raise self._ended
         answers = [self._response(record) for record in self.records.values()]
         return {answer.host or ANY_SLOT: answer for answer in sorted(answers, key=lambda answer: answer.host)}
+
+    async def ended(self) -> None:
+        """Wait until the job is `done`, whichever way. Cancelled, the job goes on."""
+        if self.done:
+            await trio.lowlevel.checkpoint()
+            return
+        if self._done is None:
+            self._done = trio.Event()
+        await self._done.wait()
 
     async def events(self) -> AsyncIterator[Event]:
         """Follow the job: all that has happened so far, then what happens, until every slot has ended.

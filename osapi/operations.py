@@ -7,6 +7,7 @@ import typing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+import trio
 
 from osapi.errors import (
     InvalidNameError,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 Handler = TypeVar("Handler", bound="Callable[..., Awaitable[Any]]")
 
+MAX_CLEANUP = 30.0
+
 _NOTHING = msgspec.Raw(b"null")
 
 
@@ -39,6 +42,21 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
     created: float
     finish_by: float
+
+    def cleanup(self, seconds: float = 5.0) -> trio.CancelScope:
+        """Shield what a handler does last when it is cancelled, for so many seconds, at most 30.
+
+        As `with job.cleanup(): ...` in a `finally` block; the lease is renewed meanwhile.
+
+        Raises:
+            InvalidSettingError
+
+        """
+        if not 0.0 < seconds <= MAX_CLEANUP:
+            raise InvalidSettingError(
+                seconds, "is no time for a clean-up", f"use more than 0, at most {MAX_CLEANUP:g} seconds"
+            )
+        return trio.CancelScope(shield=True, deadline=trio.current_time() + seconds)
 
 
 class Operation:

@@ -80,6 +80,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 f"use at least 1 and two facts_intervals of {self.facts_interval}",
             )
 
+    @property
+    def buckets(self) -> tuple[str, ...]:
+        """Return the names of all buckets that osapi may make."""
+        return (self.job_bucket, self.response_bucket, self.registry_bucket, self.facts_bucket)
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Return the names of all streams that osapi may make."""
+        return (self.stream, self.dead_letter_stream)
+
 
 def _at_least(name: str, value: float, low: float) -> None:
     if not low <= value < float("inf"):

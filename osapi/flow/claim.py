@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from osapi.errors import ConflictError, LimitReachedError
+from osapi.flow.cancel import read_orders
 from osapi.flow.persist import insist, write
-from osapi.rules.claims import Claimant, Drop, Take, Wait, decide, slot_of
+from osapi.rules import lifecycle
+from osapi.rules.cancellation import order_for
+from osapi.rules.claims import Claimant, Close, Drop, Take, Wait, decide, slot_of
 from osapi.rules.codec import DEFINITION, RECORD
 from osapi.rules.keys import job_key, response_key
 from osapi.rules.records import Policy
@@ -70,6 +75,8 @@ class Claims:
             return None
         operation = self.operations.get(definition.operation)
         policy = definition.policy or (operation.policy if operation else _DEFAULT_POLICY)
+        if definition.timeout is not None:
+            policy = replace(policy, timeout=definition.timeout)
         me = Claimant(self.host, self.labels, lease, self.store.settings.ack_wait, operation is not None)
         key = response_key(definition.origin, job_id, slot_of(definition, self.host))
         written = await self._decide(definition, delivery, key, me, policy)
@@ -92,6 +99,8 @@ class Claims:
             if isinstance(decision, Drop):
                 delivery.ack()
                 return None
+            if before is not None:
+                decision = await self._unless_cancelled(decision, definition, before)
             try:
                 revision = await self._write(definition, key, decision.record, revision)
             except ConflictError:
@@ -106,6 +115,11 @@ class Claims:
             self.counters.ended(decision.record.status)
             delivery.ack()
             return None
+
+    async def _unless_cancelled(self, decision: Take | Close, definition: Definition, before: Record) -> Take | Close:
+        """Ask for orders before a slot is started over: one that was never started is ended by who gives the order."""
+        order = order_for(await read_orders(self.store, definition.id), before.slot)
+        return decision if order is None else Close(lifecycle.cancel(before, order, now=self.store.now()))
 
     async def _definition(self, job_id: str) -> Definition | None:
         entry = await insist(partial(self.store.jobs.get, job_key(job_id)), self.store.settings.persist)

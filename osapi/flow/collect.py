@@ -5,14 +5,19 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import trio
+
 from osapi.errors import ClosedError, RecordError, TransportError, UnknownJobError
 from osapi.flow.due import GRACE_SECONDS, Due
 from osapi.flow.persist import insist
 from osapi.flow.settle import settle
+from osapi.rules import gather
 from osapi.rules.codec import RECORD
-from osapi.rules.keys import job_key
+from osapi.rules.keys import job_key, slots_pattern
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from osapi.flow.store import Store
     from osapi.handle import JobHandle
     from osapi.roster import Roster
@@ -33,7 +38,7 @@ class Collector:
     def track(self, handle: JobHandle) -> None:
         """Begin to collect for a job; before it is submitted, so that no answer is missed."""
         self._handles[handle.id] = handle
-        self._due.set(handle.id, handle.definition.finish_by - self._store.now())
+        self._due.set(handle.id, gather.first_due(handle.definition) - self._store.now())
 
     def forget(self, job_id: str, error: UnknownJobError | None = None) -> None:
         """Stop collecting for a job, and tell whoever waits for it why."""
@@ -47,11 +52,38 @@ class Collector:
             handle.end(ClosedError(f"job {handle.id}: the client was closed before all answers had come"))
         self._handles.clear()
 
+    def known(self, job_id: str) -> JobHandle | None:
+        """Return the handle of a job that is being collected for already."""
+        return self._handles.get(job_id)
+
+    async def follow_job(self, handle: JobHandle, *, task_status: trio.TaskStatus[None]) -> None:
+        """Collect for a job of another client, or an earlier one; report once all that is stored has been read.
+
+        Costs a watch of its own until the job has ended.
+
+        Raises:
+            DisconnectedError: before that.
+            ClosedError: the transport has ended.
+
+        """
+        records = self._store.responses.watch(slots_pattern(handle.definition.origin, handle.id))
+        async with records as watch, trio.open_nursery() as nursery:
+            self.track(handle)
+            while not watch.caught_up:
+                self._apply_all(await watch.receive())
+            task_status.started()
+            nursery.start_soon(self.follow, watch)
+            await handle.ended()
+            nursery.cancel_scope.cancel()
+
     async def follow(self, watch: Watch) -> None:
         """Hand each record to its job, for as long as the task runs."""
         while True:
-            for entry in await watch.receive():
-                self._apply(entry)
+            self._apply_all(await watch.receive())
+
+    def _apply_all(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self._apply(entry)
 
     def _apply(self, entry: Entry) -> None:
         handle = self._handles.get(entry.key.split(".")[1])

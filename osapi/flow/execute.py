@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 from osapi.errors import InvalidPayloadError, Retry, Skip
 from osapi.operations import Job
 from osapi.rules.facts import resolve_references
+from osapi.rules.records import Order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,11 +54,17 @@ class Expired(Struct, frozen=True):
     """The job's time was over while the handler ran."""
 
 
+class Cancelled(Struct, frozen=True):
+    """Somebody ordered the job's end while the handler ran."""
+
+    order: Order
+
+
 class Lost(Struct, frozen=True):
     """The lease ended while the handler ran."""
 
 
-Outcome: TypeAlias = Completed | Failed | Again | Skipped | Expired | Lost
+Outcome: TypeAlias = Completed | Failed | Again | Skipped | Expired | Cancelled | Lost
 
 
 async def execute(run: Run, facts: FlatFacts) -> Outcome:
@@ -124,6 +131,8 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 def _cut_short(run: Run) -> Outcome:
     if run.lost or trio.current_time() >= run.lease_ends_at:
         return Lost()
+    if run.order is not None:
+        return Cancelled(run.order)
     if run.timeout_is_first:
         return _timed_out(run.claimed.operation, run.claimed.policy.timeout)
     return Expired()

@@ -15,7 +15,7 @@ from osapi.rules.codec import RECORD
 if TYPE_CHECKING:
     from osapi.flow.claim import Claimed
     from osapi.flow.store import Store
-    from osapi.rules.records import Record
+    from osapi.rules.records import Order, Record
 
 _log = logging.getLogger("osapi.agent")
 
@@ -37,6 +37,8 @@ class Run:
         self._length = store.settings.ack_wait
         now = trio.current_time()
         left = claimed.definition.finish_by - store.now()
+        self.started_at = now
+        self.order: Order | None = None
         self.timeout_is_first = claimed.policy.timeout < left
         self.ends_at = now + min(left, claimed.policy.timeout)
         self.lease_ends_at = now + self._length
@@ -87,6 +89,12 @@ class Run:
             return
         async with self._writing:
             await self._write(record)
+
+    def cancel(self, order: Order) -> None:
+        """Stop the handler because somebody ordered it; what it has already done, it has done."""
+        if self.order is None:
+            self.order = order
+            self.scope.cancel()
 
     def lose(self, why: str) -> None:
         """Stop the handler: the slot is not ours any more."""

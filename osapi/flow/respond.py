@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from osapi.errors import ConflictError, LimitReachedError, PayloadTooLargeError, TransportError
-from osapi.flow.execute import Again, Completed, Failed, Lost, Skipped
+from osapi.flow.execute import Again, Cancelled, Completed, Failed, Lost, Skipped
 from osapi.flow.notify import notify_later
 from osapi.rules import lifecycle
 from osapi.rules.records import SlotStatus
@@ -69,7 +69,9 @@ async def _finish(run: Run, record: Record, now: float) -> Record:
     return record
 
 
-def conclude(run: Run, outcome: Completed | Failed | Skipped | Again | Expired, *, now: float, draw: float) -> Record:
+def conclude(
+    run: Run, outcome: Completed | Failed | Skipped | Again | Cancelled | Expired, *, now: float, draw: float
+) -> Record:
     """Return the record that an outcome makes of the running attempt's."""
     record = run.claimed.record
     if isinstance(outcome, Completed):
@@ -80,6 +82,8 @@ def conclude(run: Run, outcome: Completed | Failed | Skipped | Again | Expired, 
         return lifecycle.skip(record, outcome.reason, now=now)
     if isinstance(outcome, Again):
         return _again(run, outcome, now, draw)
+    if isinstance(outcome, Cancelled):
+        return lifecycle.cancel(record, outcome.order, now=now)
     return lifecycle.expire(record, "its time was over while it ran", now=now)
 
 

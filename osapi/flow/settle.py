@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
 
 async def settle(store: Store, definition: Definition, reachable: Container[str]) -> float | None:
-    """Expire what is still open of a job after its `finish_by`, and say when to look again.
+    """Expire what is still open of a job when it is due, and say when to look again.
+
+    What has not started is due at `start_by`, if there is one, all else at `finish_by`.
 
     Any process may do this at any time: records are written by compare-and-set, so one of them wins, and an
-    agent that still holds its lease keeps it. Returns the seconds until the last live lease ends, None when
-    every slot has its terminal record. Cancelled, it has settled some slots and not others.
+    agent that still holds its lease keeps it. Returns the seconds until the last slot that is left may be due,
+    None when every slot has its terminal record. Cancelled, it has settled some slots and not others.
 
     Raises:
         RecordError, DisconnectedError, UncertainError
@@ -61,6 +63,9 @@ async def _settle_slot(
         return None
     if before is not None and before.status is SlotStatus.RUNNING and before.lease_until > now:
         return before.lease_until - now
+    left = gather.slot_due(definition, before) - now
+    if left > 0.0:
+        return left
     record = _settled(definition, slot, before, reachable, now)
     try:
         await write(

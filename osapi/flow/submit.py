@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
+from msgspec.structs import replace
 
-from osapi.errors import TransportError
+from osapi.errors import ConflictError, KeyReusedError, PayloadTooLargeError, TransportError, shown
 from osapi.flow.notify import notify
-from osapi.flow.persist import write
-from osapi.rules.codec import DEFINITION
-from osapi.rules.keys import job_key
+from osapi.flow.persist import insist, write
+from osapi.rules.codec import DEFINITION, HOLDER
+from osapi.rules.idempotency import digest, holder_key
+from osapi.rules.keys import job_key, job_response_pattern
+from osapi.rules.records import VERSION, Holder
 
 if TYPE_CHECKING:
     from osapi.flow.store import Store
@@ -32,19 +36,78 @@ async def submit(store: Store, definition: Definition, target: Target, *, agents
         PayloadTooLargeError, LimitReachedError, DisconnectedError, UncertainError
 
     """
-    key = job_key(definition.id)
-    await write(
-        store.jobs,
-        key,
-        DEFINITION.encode(definition),
-        0,
-        ttl=store.ttl(definition),
-        patience=store.settings.persist,
-    )
+    await _define(store, definition)
     try:
         await notify(store, definition, target, agents=agents)
     except BaseException:
         # If the broker is away, nobody hears of the job, or it runs and ends by its deadline.
         with trio.CancelScope(shield=True, deadline=trio.current_time() + _UNDO_SECONDS), suppress(TransportError):
-            await store.jobs.purge(key)
+            await store.jobs.purge(job_key(definition.id))
         raise
+
+
+async def submit_once(store: Store, definition: Definition, key: str, target: Target, *, agents: int = 0) -> Definition:
+    """Write and announce the job that an idempotency key stands for, as far as that is not done; return it.
+
+    It is this one, or the one that came first with the same key and payload. Nothing is removed when a step fails,
+    since another may rely on it by then: whoever repeats the call goes on where this one stopped.
+
+    Raises:
+        KeyReusedError: the key stands for another payload.
+        RecordError: what is stored cannot be read.
+        PayloadTooLargeError, LimitReachedError, DisconnectedError, UncertainError
+
+    """
+    definition = replace(definition, id=await _hold(store, definition, key))
+    first = await _stored(store, definition.id)
+    if first is None:
+        try:
+            await _define(store, definition)
+        except ConflictError:
+            first = await _stored(store, definition.id)
+        except PayloadTooLargeError:
+            # No repetition can succeed: the key is free for a smaller payload.
+            await insist(partial(store.jobs.purge, holder_key(key)), store.settings.persist)
+            raise
+    standing = first or definition
+    answered = partial(store.responses.keys, job_response_pattern(standing.id))
+    if first is None or not await insist(answered, store.settings.persist):
+        await notify(store, standing, target, agents=agents)
+    return standing
+
+
+async def _define(store: Store, definition: Definition) -> None:
+    await write(
+        store.jobs,
+        job_key(definition.id),
+        DEFINITION.encode(definition),
+        0,
+        ttl=store.ttl(definition),
+        patience=store.settings.persist,
+    )
+
+
+async def _stored(store: Store, job_id: str) -> Definition | None:
+    entry = await insist(partial(store.jobs.get, job_key(job_id)), store.settings.persist)
+    return None if entry is None else DEFINITION.decode(entry.value)
+
+
+async def _hold(store: Store, definition: Definition, key: str) -> str:
+    """Return the id of the job that the key stands for from now on."""
+    mine = Holder(v=VERSION, job=definition.id, digest=digest(definition))
+    name, patience = holder_key(key), store.settings.persist
+    while True:
+        try:
+            await write(store.jobs, name, HOLDER.encode(mine), 0, ttl=store.ttl(definition), patience=patience)
+        except ConflictError:
+            entry = await insist(partial(store.jobs.get, name), patience)
+            if entry is None:
+                continue
+            holder = HOLDER.decode(entry.value)
+            if holder.digest != mine.digest:
+                raise KeyReusedError(
+                    f"idempotency key {shown(key)} stands for job {holder.job}, which has another operation, target or "
+                    f"data; use another key"
+                ) from None
+            return holder.job
+        return mine.job

@@ -14,6 +14,7 @@ from osapi.flow.persist import insist
 from osapi.flow.settle import record_keys, settle_slots
 from osapi.nursery import background
 from osapi.roster import Roster
+from osapi.rules import gather
 from osapi.rules.codec import DEFINITION
 from osapi.rules.keys import job_key, parse_job_key
 
@@ -90,9 +91,9 @@ class Sweep:
         if entry.change != "put":
             self._open.discard(job_id)
         elif job_id not in self._open:
-            finish_by = DEFINITION.decode(entry.value).finish_by
+            due = gather.first_due(DEFINITION.decode(entry.value))
             self._open.add(job_id)
-            self._due.set(job_id, finish_by - self._store.now() + _AFTER_CLIENTS)
+            self._due.set(job_id, due - self._store.now() + _AFTER_CLIENTS)
 
     async def settle_due(self) -> None:
         """Settle the jobs whose time is over, for as long as the task runs."""
@@ -127,7 +128,7 @@ class Sweep:
                 _log.warning("job %s is left to others: %s", job_id, error)
                 continue
             if definition is not None:
-                left = definition.finish_by - self._store.now()
+                left = gather.first_due(definition) - self._store.now()
                 waits[job_id] = max(left, _PAUSE)
                 # The broker's clock, which counts, may have been set back since.
                 if left <= 0.0:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from osapi.rules import lifecycle, retry
+from osapi.rules import gather, lifecycle, retry
 from osapi.rules.records import ANY_SLOT, Definition, Policy, Record, SlotStatus
 from osapi.rules.targets import asked_of
 
@@ -79,13 +79,13 @@ def decide(
         held = _held(before, now)
         if held is not None:
             return held
-    if now >= definition.finish_by:
+    if now >= gather.slot_due(definition, before):
         return Close(_expired(definition, before, me.host, now))
     if not me.offered:
         return _not_offered(definition, before, me, now, deliveries)
     if before is not None and before.status is SlotStatus.RUNNING and retry.losses(before) >= policy.takeovers:
         return Close(lifecycle.fail(before, f"{before.host} fell silent; no takeover is left", now=now))
-    return Take(_claimed(definition, before, me, now))
+    return Take(_claimed(definition, before, me, now, policy.attempts))
 
 
 def _held(before: Record, now: float) -> Wait | None:
@@ -96,7 +96,7 @@ def _held(before: Record, now: float) -> Wait | None:
     return None
 
 
-def _claimed(definition: Definition, before: Record | None, me: Claimant, now: float) -> Record:
+def _claimed(definition: Definition, before: Record | None, me: Claimant, now: float, max_attempts: int = 1) -> Record:
     return lifecycle.claim(
         before,
         definition,
@@ -105,6 +105,7 @@ def _claimed(definition: Definition, before: Record | None, me: Claimant, now: f
         lease=me.lease,
         until=now + me.lease_length,
         now=now,
+        max_attempts=max_attempts,
     )
 
 

@@ -11,9 +11,9 @@ from typing import Generic, TypeVar
 import msgspec
 
 from osapi.errors import RecordError
-from osapi.rules.records import VERSION, Definition, Facts, Record, Registration
+from osapi.rules.records import VERSION, Definition, Facts, Holder, Orders, Record, Registration
 
-T = TypeVar("T", Definition, Record, Registration, Facts)
+T = TypeVar("T", Definition, Record, Registration, Facts, Holder, Orders)
 
 
 class _Version(msgspec.Struct):
@@ -61,3 +61,5 @@ DEFINITION = Codec(Definition)
 RECORD = Codec(Record)
 REGISTRATION = Codec(Registration)
 FACTS = Codec(Facts)
+HOLDER = Codec(Holder)
+ORDERS = Codec(Orders)

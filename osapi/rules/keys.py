@@ -108,6 +108,16 @@ def job_key(job_id: str) -> str:
     return f"jobs.{_checked_id(job_id)}"
 
 
+def cancellation_key(job_id: str) -> str:
+    """Name the key of `job-queue` that holds the orders to cancel a job."""
+    return f"cancelled.{_checked_id(job_id)}"
+
+
+def retried_key(job_id: str) -> str:
+    """Name the key of `job-queue` that holds the id of the job which retries this one."""
+    return f"retried.{_checked_id(job_id)}"
+
+
 def parse_job_key(key: str) -> str:
     """Return the id of the job whose definition lies under this key.
 
@@ -151,6 +161,11 @@ def parse_response_key(key: str) -> ResponseKey:
 def response_pattern(origin: str) -> str:
     """Match every record of every job of one client."""
     return f"{_checked_token(origin)}.>"
+
+
+def slots_pattern(origin: str, job_id: str) -> str:
+    """Match the records of one job."""
+    return f"{_checked_token(origin)}.{_checked_id(job_id)}.*"
 
 
 def job_response_pattern(job_id: str) -> str:

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
     from msgspec import Raw
 
-    from osapi.rules.records import Definition
+    from osapi.rules.records import Definition, Order
 
-Move = Literal["claim", "renew", "complete", "fail", "skip", "retry", "release", "take over", "expire", "give up"]
+Move = Literal[
+    "claim", "renew", "complete", "fail", "skip", "retry", "release", "take over", "expire", "give up", "cancel"
+]
 
 _S = SlotStatus
 
@@ -35,6 +37,7 @@ MOVES: Final[Mapping[tuple[SlotStatus, Move], SlotStatus]] = {
     (_S.PENDING, "claim"): _S.RUNNING,
     (_S.PENDING, "expire"): _S.EXPIRED,
     (_S.PENDING, "give up"): _S.UNREACHABLE,
+    (_S.PENDING, "cancel"): _S.CANCELLED,
     (_S.RUNNING, "renew"): _S.RUNNING,
     (_S.RUNNING, "complete"): _S.COMPLETED,
     (_S.RUNNING, "fail"): _S.FAILED,
@@ -43,8 +46,10 @@ MOVES: Final[Mapping[tuple[SlotStatus, Move], SlotStatus]] = {
     (_S.RUNNING, "retry"): _S.RETRYABLE,
     (_S.RUNNING, "release"): _S.RETRYABLE,
     (_S.RUNNING, "take over"): _S.RUNNING,
+    (_S.RUNNING, "cancel"): _S.CANCELLED,
     (_S.RETRYABLE, "claim"): _S.RUNNING,
     (_S.RETRYABLE, "expire"): _S.EXPIRED,
+    (_S.RETRYABLE, "cancel"): _S.CANCELLED,
 }
 
 TERMINAL: Final = frozenset(SlotStatus) - {state for state, _ in MOVES}
@@ -71,7 +76,15 @@ def advance(status: SlotStatus, move: Move) -> SlotStatus:
 
 
 def claim(
-    before: Record | None, definition: Definition, *, slot: str, host: str, lease: str, until: float, now: float
+    before: Record | None,
+    definition: Definition,
+    *,
+    slot: str,
+    host: str,
+    lease: str,
+    until: float,
+    now: float,
+    max_attempts: int = 1,
 ) -> Record:
     """Start an attempt: the first, one after a retry, or one in place of a holder who fell silent."""
     earlier: tuple[Attempt, ...] = ()
@@ -91,6 +104,7 @@ def claim(
         host=host,
         status=status,
         attempt=number,
+        max_attempts=max_attempts,
         lease=lease,
         lease_until=until,
         claimed=now,
@@ -139,17 +153,41 @@ def release(record: Record, reason: str, *, now: float) -> Record:
 def settle(definition: Definition, slot: str, *, reachable: bool, now: float) -> Record:
     """End a slot that nobody claimed in time."""
     host = "" if definition.expected is None else slot
-    move: Move = "expire" if reachable else "give up"
-    who = host or "any agent"
+    if reachable:
+        return _unstarted(definition, slot, "expire", f"not started by {host or 'any agent'} in time", now)
+    return _unstarted(definition, slot, "give up", f"{host} was gone before it started the job", now)
+
+
+def cancel(record: Record, order: Order, *, now: float) -> Record:
+    """End the slot because somebody ordered it; the record says who, and how far it had come."""
+    if record.status is _S.RUNNING:
+        done = f"after {max(0.0, now - record.claimed):.1f} s of attempt {record.attempt}"
+    else:
+        done = f"after attempt {record.attempt}, before another"
+    return replace(_end(record, "cancel", _ordered(order, done), now), by=order.by)
+
+
+def cancel_unstarted(definition: Definition, slot: str, order: Order, *, now: float) -> Record:
+    """End a slot that nobody has claimed because somebody ordered it."""
+    return replace(_unstarted(definition, slot, "cancel", _ordered(order, "before it started"), now), by=order.by)
+
+
+def _ordered(order: Order, done: str) -> str:
+    by = f" by {order.by}" if order.by else ""
+    why = f": {order.reason}" if order.reason else ""
+    return f"cancelled{by} {done}{why}"
+
+
+def _unstarted(definition: Definition, slot: str, move: Move, error: str, now: float) -> Record:
     return Record(
         v=VERSION,
         job=definition.id,
         slot=slot,
-        host=host,
+        host="" if definition.expected is None else slot,
         status=advance(_S.PENDING, move),
         attempt=0,
         updated=now,
-        error=f"not started by {who} in time" if reachable else f"{host} was gone before it started the job",
+        error=error,
     )
 
 

@@ -31,6 +31,7 @@ class SlotStatus(StrEnum):
     SKIPPED = "skipped"
     EXPIRED = "expired"
     UNREACHABLE = "unreachable"
+    CANCELLED = "cancelled"
 
 
 class JobStatus(StrEnum):
@@ -44,6 +45,7 @@ class JobStatus(StrEnum):
     PARTIAL_FAILURE = "partial_failure"
     SKIPPED = "skipped"
     EXPIRED = "expired"
+    CANCELLED = "cancelled"
 
 
 class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -68,7 +70,8 @@ class Definition(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     """A job as it was submitted; never changed.
 
     `expected` holds the hosts that the job was frozen for, None for one of N. `policy` overrides that of the
-    operation. An agent that finds a field it does not know refuses the job: it may be a condition.
+    operation, `timeout` only the policy's. No slot is started after `start_by`, none runs after `finish_by`. `key` is
+    the caller's idempotency key. An agent that finds a field it does not know refuses the job: it may be a condition.
     """
 
     v: int
@@ -83,7 +86,34 @@ class Definition(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     expires: float
     expected: tuple[str, ...] | None = None
     policy: Policy | None = None
+    timeout: float | None = None
+    start_by: float | None = None
+    key: str | None = None
     retry_of: str | None = None
+
+
+class Holder(Struct, frozen=True, kw_only=True):
+    """Which job an idempotency key stands for, and the digest of what was submitted with it."""
+
+    v: int
+    job: str
+    digest: str
+
+
+class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An order to cancel a job: all of it, or what it is for some of its hosts."""
+
+    by: str
+    at: float
+    reason: str = ""
+    hosts: tuple[str, ...] | None = None
+
+
+class Orders(Struct, frozen=True, kw_only=True):
+    """All orders to cancel one job, oldest first."""
+
+    v: int
+    orders: tuple[Order, ...]
 
 
 class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -101,7 +131,8 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The record of one slot. Only the holder of its lease writes it, always by compare-and-set.
 
-    `earlier` tells the story of the attempts before this one. Unknown fields are ignored when it is read: they
+    `earlier` tells the story of the attempts before this one, `max_attempts` how many its policy allows, `by` who
+    cancelled it. Unknown fields are ignored when it is read: they
     are additions, and the lease holder is the only one who would write it back.
     """
 
@@ -111,6 +142,7 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     host: str
     status: SlotStatus
     attempt: int
+    max_attempts: int = 1
     lease: str = ""
     lease_until: float = 0.0
     claimed: float = 0.0
@@ -119,6 +151,7 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     changed: bool = False
     result: Raw = NO_RESULT
     error: str | None = None
+    by: str = ""
     earlier: tuple[Attempt, ...] = ()
 
 

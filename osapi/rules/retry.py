@@ -13,20 +13,32 @@ MAX_ATTEMPTS = 100
 MAX_SECONDS = 30 * 86_400.0
 
 
-def check_policy(policy: Policy) -> None:
-    """Refuse a policy that could not be kept.
+def check_policy(policy: Policy) -> Policy:
+    """Return a policy, or refuse one that could not be kept.
 
     Raises:
         InvalidSettingError: naming the field, its value and its bounds.
 
     """
-    _within("timeout", policy.timeout, 0.001, MAX_SECONDS)
+    check_timeout(policy.timeout)
     _within("attempts", policy.attempts, 1, MAX_ATTEMPTS)
     _within("backoff", policy.backoff, 0.0, MAX_SECONDS)
     _within("factor", policy.factor, 1.0, 100.0)
     _within("max_backoff", policy.max_backoff, 0.0, MAX_SECONDS)
     _within("jitter", policy.jitter, 0.0, 1.0)
     _within("takeovers", policy.takeovers, 0, MAX_ATTEMPTS)
+    return policy
+
+
+def check_timeout(timeout: float) -> float:
+    """Return the seconds that bound one attempt, or refuse them.
+
+    Raises:
+        InvalidSettingError
+
+    """
+    _within("timeout", timeout, 0.001, MAX_SECONDS)
+    return timeout
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:

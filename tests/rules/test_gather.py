@@ -39,6 +39,11 @@ S = SlotStatus
         ([S.COMPLETED, S.UNREACHABLE], JobStatus.PARTIAL_FAILURE),
         ([S.EXPIRED], JobStatus.EXPIRED),
         ([S.UNREACHABLE, S.EXPIRED], JobStatus.EXPIRED),
+        ([S.CANCELLED], JobStatus.CANCELLED),
+        ([S.CANCELLED, S.SKIPPED, S.EXPIRED], JobStatus.CANCELLED),
+        ([S.CANCELLED, S.RUNNING], JobStatus.PROCESSING),
+        ([S.CANCELLED, S.COMPLETED], JobStatus.PARTIAL_FAILURE),
+        ([S.CANCELLED, S.FAILED], JobStatus.FAILED),
     ],
 )
 def test_the_fold(seen: list[SlotStatus], whole: JobStatus) -> None:

@@ -12,7 +12,7 @@ from msgspec import Raw
 from osapi.errors import IllegalTransitionError
 from osapi.rules import lifecycle
 from osapi.rules.lifecycle import MOVES, TERMINAL, Move
-from osapi.rules.records import SlotStatus
+from osapi.rules.records import Order, SlotStatus
 from tests.rules.builders import definition, record, statuses
 
 if TYPE_CHECKING:
@@ -29,13 +29,14 @@ ACTS: dict[str, Callable[[Record], Record]] = {
     "fail": lambda r: lifecycle.fail(r, "no", now=130.0),
     "skip": lambda r: lifecycle.skip(r, "no", now=130.0),
     "expire": lambda r: lifecycle.expire(r, "late", now=130.0),
+    "cancel": lambda r: lifecycle.cancel(r, Order(by="alice", at=120.0), now=130.0),
     "retry": lambda r: lifecycle.retry(r, "again", next_at=140.0, now=130.0),
     "release": lambda r: lifecycle.release(r, "stopped", now=130.0),
 }
 
 
 def test_terminal_states_are_those_without_a_way_out() -> None:
-    assert {S.COMPLETED, S.FAILED, S.SKIPPED, S.EXPIRED, S.UNREACHABLE} == TERMINAL
+    assert {S.COMPLETED, S.FAILED, S.SKIPPED, S.EXPIRED, S.UNREACHABLE, S.CANCELLED} == TERMINAL
 
 
 def test_every_state_is_reached_and_every_move_is_used() -> None:

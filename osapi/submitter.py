@@ -1,0 +1,190 @@
+"""Making jobs of what callers ask for: checked, resolved, written, announced, and followed."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import trio
+
+from osapi.errors import InvalidPayloadError, InvalidSettingError
+from osapi.flow.persist import insist
+from osapi.flow.submit import submit, submit_once
+from osapi.handle import JobHandle
+from osapi.operations import unknown_operation
+from osapi.rules.idempotency import check_key
+from osapi.rules.records import VERSION, Definition, Kind, Policy
+from osapi.rules.retry import check_policy, check_timeout
+from osapi.rules.targets import parse_target
+from osapi.settings import facts_bucket
+
+if TYPE_CHECKING:
+    from osapi.flow.collect import Collector
+    from osapi.flow.store import Store
+    from osapi.ids import Ids
+    from osapi.operations import Operation, Operations
+    from osapi.roster import Roster
+    from osapi.rules.targets import Target
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller asks for, its operation known and its data encoded; durations in seconds."""
+
+    operation: str
+    kind: Kind
+    data: msgspec.Raw
+    target: str
+    within: float | None = None
+    start_within: float | None = None
+    timeout: float | None = None
+    policy: Policy | None = None
+    key: str | None = None
+    retry_of: str | None = None
+
+
+class Submitter:
+    """Submits for one client; what it starts in the client's nursery ends with that."""
+
+    def __init__(
+        self,
+        store: Store,
+        operations: Operations | None,
+        roster: Roster,
+        collector: Collector,
+        ids: Ids,
+        origin: str,
+        nursery: trio.Nursery,
+    ) -> None:
+        self._origin = origin
+        self._store = store
+        self._operations = operations
+        self._roster = roster
+        self._collector = collector
+        self._ids = ids
+        self._nursery = nursery
+        self._learning = trio.Lock()
+        self._following = trio.Lock()
+
+    def encode(self, operation: str, data: Any) -> tuple[Kind, msgspec.Raw]:
+        """Check a payload and return it as JSON, with the kind of its operation.
+
+        Raises:
+            UnknownOperationError, InvalidPayloadError
+
+        """
+        known = self._operation(operation)
+        if known is not None:
+            return known.kind, known.encode_data(data)
+        kind = self._roster.kind_of(operation)
+        if kind is None:
+            raise unknown_operation(operation, {*self._roster.offered(), *(self._operations or ())})
+        try:
+            return kind, msgspec.Raw(msgspec.json.encode(data))
+        except (msgspec.MsgspecError, TypeError, ValueError, RecursionError, OverflowError) as error:
+            raise InvalidPayloadError(operation, f"is not JSON ({error})", "send JSON values or a Struct") from error
+
+    async def submit(self, request: Request) -> JobHandle:
+        """Submit a job, or with a key that stands for one already, follow that.
+
+        Raises:
+            what `Client.submit` raises.
+
+        """
+        target = parse_target(request.target)
+        if target.selector is not None and target.selector.uses_facts and not self._roster.knows_facts:
+            await self._learn_facts()
+        definition = self._define(request, target)
+        handle = JobHandle(definition, self._operation(definition.operation))
+        self._collector.track(handle)
+        try:
+            standing = await self._write(definition, target)
+        except BaseException:
+            self._collector.forget(definition.id)
+            raise
+        if standing.id == definition.id:
+            return handle
+        self._collector.forget(definition.id)
+        return await self.follow(standing)
+
+    async def follow(self, definition: Definition) -> JobHandle:
+        """Return a current handle of a job, whoever submitted it.
+
+        Raises:
+            DisconnectedError
+
+        """
+        # One after the other: two who follow the same job share one handle.
+        async with self._following:
+            known = self._collector.known(definition.id)
+            if known is not None:
+                return known
+            handle = JobHandle(definition, self._operation(definition.operation))
+            start = partial(self._nursery.start, self._collector.follow_job, handle)
+            await insist(start, self._store.settings.persist)
+            return handle
+
+    def _operation(self, name: str) -> Operation | None:
+        return None if self._operations is None else self._operations.get(name)
+
+    def _define(self, request: Request, target: Target) -> Definition:
+        settings, now = self._store.settings, self._store.now()
+        within = settings.within if request.within is None else _seconds("within", request.within, settings.job_ttl)
+        starts = None if request.start_within is None else _seconds("start_within", request.start_within, within)
+        return Definition(
+            v=VERSION,
+            id=self._ids.job_id(now),
+            operation=request.operation,
+            kind=request.kind,
+            target=str(target),
+            origin=self._origin,
+            data=request.data,
+            created=now,
+            finish_by=now + within,
+            expires=now + settings.job_ttl,
+            expected=self._roster.freeze(target),
+            policy=None if request.policy is None else check_policy(request.policy),
+            timeout=None if request.timeout is None else check_timeout(request.timeout),
+            start_by=None if starts is None else now + starts,
+            key=None if request.key is None else check_key(request.key),
+            retry_of=request.retry_of,
+        )
+
+    async def _write(self, definition: Definition, target: Target) -> Definition:
+        agents = len(self._roster.agents)
+        if definition.key is not None:
+            return await submit_once(self._store, definition, definition.key, target, agents=agents)
+        await submit(self._store, definition, target, agents=agents)
+        return definition
+
+    async def _learn_facts(self) -> None:
+        """Follow the facts from here on: a watch of its own, and room for them, only for who selects by them."""
+        async with self._learning:
+            if not self._roster.knows_facts:
+                settings, transport = self._store.settings, self._store.transport
+                bucket = await insist(partial(transport.bucket, facts_bucket(settings)), settings.persist)
+                await insist(partial(self._nursery.start, self._roster.follow_facts, bucket), settings.persist)
+
+
+def _seconds(name: str, seconds: float, most: float) -> float:
+    if not 0.0 < seconds <= most:
+        raise InvalidSettingError(
+            seconds, f"is no time that a job can take ({name})", f"use more than 0, at most {most:g}"
+        )
+    return seconds
+
+
+def again(old: Definition, target: str | None, most: float) -> Request:
+    """Return the request for another job like this one, for its own target unless another is given."""
+    within = min(old.finish_by - old.created, most)
+    return Request(
+        operation=old.operation,
+        kind=old.kind,
+        data=old.data,
+        target=target or old.target,
+        within=within,
+        start_within=None if old.start_by is None else min(old.start_by - old.created, within),
+        timeout=old.timeout,
+        policy=old.policy,
+        retry_of=old.id,
+    )
