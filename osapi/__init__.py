@@ -52,6 +52,7 @@ from osapi.errors import (
     UncertainError,
     UnknownHostError,
     UnknownJobError,
+    UnknownLetterError,
     UnknownOperationError,
     UnsupportedBrokerError,
 )
@@ -110,6 +111,7 @@ __all__ = [
     "UncertainError",
     "UnknownHostError",
     "UnknownJobError",
+    "UnknownLetterError",
     "UnknownOperationError",
     "UnsupportedBrokerError",
     "connect",

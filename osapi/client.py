@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from osapi.dead_letters import DeadLetter, purge_dead_letter, read_dead_letters
+from osapi.dead_letters import DeadLetter, DeadLetters, Wanted
 from osapi.detail import JobDetail, read_details
-from osapi.errors import InvalidSettingError, UnknownJobError, shown
+from osapi.errors import InvalidSettingError, UnknownJobError, UnknownLetterError, shown
 from osapi.flow.cancel import cancel
 from osapi.flow.collect import Collector
 from osapi.flow.notify import withdraw
@@ -77,6 +77,7 @@ class Client:
     async def _open(self) -> AsyncGenerator[None]:
         store = await open_store(self._transport, self._settings)
         self._store: Store = store
+        self._letters = DeadLetters(store)
         ids = Ids()
         origin = ids.token()
         answers = store.responses.watch(response_pattern(origin), start="new")
@@ -246,16 +247,21 @@ class Client:
             UnknownJobError, and all that `submit` raises.
 
         """
-        old = await self._definition(job_id)
+        return await self._again(await self._definition(job_id), target)
+
+    async def _again(self, old: Definition, target: str | None) -> JobHandle:
         handle = await self._submitter.submit(again(old, target, self._settings.job_ttl))
         link = partial(self._store.jobs.put, retried_key(old.id), handle.id.encode(), ttl=self._store.ttl(old))
         await self._read(link)
         return handle
 
-    async def dead_letters(self, *, limit: int = 10) -> Sequence[DeadLetter]:
-        """Return what the agents' consumers gave up, newest first; empty if nothing was.
+    async def dead_letters(
+        self, *, limit: int = 10, operation: str | None = None, target: str | None = None, reason: str | None = None
+    ) -> Sequence[DeadLetter]:
+        """Return what the agents' consumers gave up, newest first: all, or those of an operation or a target.
 
-        A notification that merely ended with its job's lifetime is none, but costs as much as one to pass over.
+        `reason` is what theirs must contain, in either case of letters. A notification that merely ended with its job's
+        lifetime is none, but costs as much as one to pass over.
 
         Raises:
             InvalidSettingError: a limit that there is not.
@@ -263,7 +269,37 @@ class Client:
 
         """
         _check_limit(limit)
-        return await read_dead_letters(self._store, limit)
+        return await self._letters.newest(limit, Wanted(operation=operation, target=target, reason=reason))
+
+    async def dead_letter(self, sequence: int) -> DeadLetter:
+        """Return one dead letter by its sequence, with the story of its job.
+
+        Raises:
+            UnknownLetterError, DisconnectedError
+
+        """
+        letter = await self._letters.get(sequence)
+        if letter is None:
+            raise UnknownLetterError(f"there is no dead letter {sequence}: it was purged, or has outlived its lifetime")
+        return letter
+
+    async def replay(self, sequence: int) -> JobHandle:
+        """Submit the job of a dead letter once more, then remove the letter.
+
+        It goes to the job's own target; of a broadcast, to the host that gave it up. Cancelled, or failing, the job
+        was submitted or not, and the letter is still there.
+
+        Raises:
+            UnknownLetterError: it is not there, or nothing is left of its job.
+            and all that `submit` raises.
+
+        """
+        letter = await self.dead_letter(sequence)
+        if letter.job is None:
+            raise UnknownLetterError(f"nothing is left of the job of dead letter {sequence}: it cannot be replayed")
+        handle = await self._again(letter.job.definition, letter.host or None)
+        await self._letters.purge(sequence)
+        return handle
 
     async def purge_dead_letter(self, sequence: int) -> None:
         """Remove a dead letter by its sequence; nothing happens if it is gone. Its job stays as it is.
@@ -272,7 +308,21 @@ class Client:
             DisconnectedError, UncertainError
 
         """
-        await purge_dead_letter(self._store, sequence)
+        await self._letters.purge(sequence)
+
+    async def purge_dead_letters(
+        self, *, operation: str | None = None, target: str | None = None, reason: str | None = None
+    ) -> int:
+        """Remove the dead letters that `dead_letters` would return, all of them, and say how many there were.
+
+        Raises:
+            DisconnectedError, UncertainError: some of them are removed.
+
+        """
+        letters = await self.dead_letters(limit=MAX_LIMIT, operation=operation, target=target, reason=reason)
+        for letter in letters:
+            await self._letters.purge(letter.sequence)
+        return len(letters)
 
     def agents(self) -> Sequence[Registration]:
         """Return the agents that are registered now, by hostname."""

@@ -12,14 +12,17 @@ from msgspec import Struct
 from osapi.detail import JobDetail, read_details
 from osapi.errors import RecordError, TransportError
 from osapi.flow.persist import insist
+from osapi.flow.stories import story_key
+from osapi.rules.codec import STORY
 from osapi.rules.dead_letters import Advisory, job_of, parse_advisory
-from osapi.rules.keys import job_key
+from osapi.rules.keys import consumer_host, job_key
+from osapi.settings import story_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from osapi.flow.store import Store
-    from osapi.transport import Message, Stream
+    from osapi.transport import Entry, KeyValue, Message, Stream
 
 _log = logging.getLogger("osapi.client")
 
@@ -28,11 +31,12 @@ _PAGE = 50
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """A notification that a consumer gave up, because an agent refused it or its deliveries were used up.
+    """A notification that a consumer gave up.
 
-    `sequence` is its own, for `Client.purge_dead_letter`; `at` in Unix seconds; `reason` is the agent's, or says that
-    `max_deliver` was reached. The rest is what is left: without the notification (it lives as long as its job)
-    `subject` is empty and `job_id` None; `job` is None if it is gone, or cannot be read.
+    An agent refused it, the job's last attempt failed in a way that might have passed, nobody was left to take it over,
+    or its deliveries were used up. `sequence` is its own; `at` in Unix seconds; `reason` is the agent's, or says that
+    `max_deliver` was reached; `host` is empty when the consumer is one that agents share. The rest is what is left:
+    `job` is None if it is gone and no sweeper kept its story, or if it cannot be read.
     """
 
     sequence: int
@@ -41,37 +45,120 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     consumer: str
     deliveries: int
     reason: str
+    host: str = ""
     subject: str = ""
     job_id: str | None = None
     job: JobDetail | None = None
 
 
-async def read_dead_letters(store: Store, limit: int) -> list[DeadLetter]:
-    """Return the newest dead letters, newest first; what only ended with its job's lifetime is passed over.
+class Wanted(Struct, frozen=True, kw_only=True):
+    """Which dead letters are meant: those of an operation, of a target, and with these words in their reason."""
 
-    Raises:
-        DisconnectedError
+    operation: str | None = None
+    target: str | None = None
+    reason: str | None = None
 
-    """
-    info = await insist(store.dead_letters.info, store.settings.persist)
-    found: list[tuple[Message, Advisory]] = []
-    newest = info.last_sequence
-    while newest >= max(info.first_sequence, 1) and len(found) < limit:
-        oldest = max(info.first_sequence, newest - _PAGE + 1, 1)
-        page = await _messages(store, store.dead_letters, range(oldest, newest + 1))
-        found.extend(_given_up(page[sequence] for sequence in sorted(page, reverse=True)))
-        newest = oldest - 1
-    return await _joined(store, found[:limit])
+    def fits(self, letter: DeadLetter) -> bool:
+        """Tell whether a dead letter is meant; one whose job is gone is of no operation and no target."""
+        job = None if letter.job is None else letter.job.definition
+        return (
+            (self.operation is None or (job is not None and job.operation == self.operation))
+            and (self.target is None or (job is not None and job.target == self.target))
+            and (self.reason is None or self.reason.casefold() in letter.reason.casefold())
+        )
 
 
-async def purge_dead_letter(store: Store, sequence: int) -> None:
-    """Remove a dead letter; nothing happens if it is not there.
+class DeadLetters:
+    """The dead letters of a store; the bucket of their stories is opened when it is first needed."""
 
-    Raises:
-        DisconnectedError, UncertainError
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._stories: KeyValue | None = None
 
-    """
-    await insist(partial(store.dead_letters.delete, sequence), store.settings.persist)
+    async def newest(self, limit: int, wanted: Wanted) -> list[DeadLetter]:
+        """Return those that are meant, newest first; what only ended with its job's lifetime is passed over.
+
+        Raises:
+            DisconnectedError
+
+        """
+        found: list[DeadLetter] = []
+        letters = self._store.dead_letters
+        info = await insist(letters.info, self._store.settings.persist)
+        newest = info.last_sequence
+        while newest >= max(info.first_sequence, 1) and len(found) < limit:
+            oldest = max(info.first_sequence, newest - _PAGE + 1, 1)
+            page = await _messages(self._store, letters, range(oldest, newest + 1))
+            joined = await self._joined(_given_up(page[sequence] for sequence in sorted(page, reverse=True)))
+            found.extend(letter for letter in joined if wanted.fits(letter))
+            newest = oldest - 1
+        return found[:limit]
+
+    async def get(self, sequence: int) -> DeadLetter | None:
+        """Return one by its sequence, None if it is not there.
+
+        Raises:
+            DisconnectedError
+
+        """
+        messages = await _messages(self._store, self._store.dead_letters, [sequence])
+        letters = await self._joined(_given_up(messages.values()))
+        return letters[0] if letters else None
+
+    async def purge(self, sequence: int) -> None:
+        """Remove one and its story; nothing happens if it is not there.
+
+        Raises:
+            DisconnectedError, UncertainError
+
+        """
+        patience = self._store.settings.persist
+        await insist(partial(self._store.dead_letters.delete, sequence), patience)
+        await insist(partial((await self._bucket()).purge, story_key(sequence), ttl=1), patience)
+
+    async def _bucket(self) -> KeyValue:
+        if self._stories is None:
+            settings = self._store.settings
+            self._stories = await insist(
+                partial(self._store.transport.bucket, story_bucket(settings)), settings.persist
+            )
+        return self._stories
+
+    async def _joined(self, found: list[tuple[Message, Advisory]]) -> list[DeadLetter]:
+        keys = [story_key(message.sequence) for message, _ in found]
+        stories = await insist(partial((await self._bucket()).get_many, keys), self._store.settings.persist)
+        kept = {message.sequence: told for (message, _), told in zip(found, map(_told, stories), strict=True) if told}
+        live = await self._live([advisory for message, advisory in found if message.sequence not in kept])
+        letters: list[DeadLetter] = []
+        for message, advisory in found:
+            nothing: tuple[str, str | None, JobDetail | None] = ("", None, None)
+            subject, job_id, job = kept.get(message.sequence) or live.get(advisory.stream_seq) or nothing
+            letters.append(
+                DeadLetter(
+                    sequence=message.sequence,
+                    at=message.created,
+                    stream=self._store.settings.stream,
+                    consumer=advisory.consumer,
+                    deliveries=advisory.deliveries,
+                    reason=advisory.told,
+                    host=consumer_host(advisory.consumer),
+                    subject=subject,
+                    job_id=job_id,
+                    job=job,
+                )
+            )
+        return letters
+
+    async def _live(self, advisories: list[Advisory]) -> dict[int, tuple[str, str | None, JobDetail | None]]:
+        """Look for the notifications, and the jobs, that are still there; by the notification's sequence."""
+        store = self._store
+        notifications = await _messages(store, store.stream, sorted({advisory.stream_seq for advisory in advisories}))
+        jobs = {sequence: job_of(message.subject) for sequence, message in notifications.items()}
+        details = await _details(store, sorted({job_id for job_id in jobs.values() if job_id is not None}))
+        return {
+            sequence: (message.subject, jobs[sequence], details.get(jobs[sequence] or ""))
+            for sequence, message in notifications.items()
+        }
 
 
 def _given_up(messages: Iterable[Message]) -> list[tuple[Message, Advisory]]:
@@ -87,31 +174,16 @@ def _given_up(messages: Iterable[Message]) -> list[tuple[Message, Advisory]]:
     return found
 
 
-async def _joined(store: Store, found: list[tuple[Message, Advisory]]) -> list[DeadLetter]:
-    notifications: dict[int, Message] = {}
-    wanted = sorted({advisory.stream_seq for _, advisory in found})
-    for start in range(0, len(wanted), _PAGE):
-        notifications |= await _messages(store, store.stream, wanted[start : start + _PAGE])
-    jobs = {sequence: job_id for sequence, told in notifications.items() if (job_id := job_of(told.subject))}
-    details = await _details(store, sorted(set(jobs.values())))
-    letters: list[DeadLetter] = []
-    for message, advisory in found:
-        notification = notifications.get(advisory.stream_seq)
-        job_id = jobs.get(advisory.stream_seq)
-        letters.append(
-            DeadLetter(
-                sequence=message.sequence,
-                at=message.created,
-                stream=store.settings.stream,
-                consumer=advisory.consumer,
-                deliveries=advisory.deliveries,
-                reason=advisory.told,
-                subject="" if notification is None else notification.subject,
-                job_id=job_id,
-                job=None if job_id is None else details.get(job_id),
-            )
-        )
-    return letters
+def _told(entry: Entry | None) -> tuple[str, str, JobDetail] | None:
+    if entry is None or entry.change != "put":
+        return None
+    try:
+        story = STORY.decode(entry.value)
+    except RecordError as error:
+        _log.warning("the story of a dead letter is passed over: %s", error)
+        return None
+    records = {record.slot: record for record in story.records}
+    return story.subject, story.definition.id, JobDetail(definition=story.definition, records=records)
 
 
 async def _details(store: Store, job_ids: list[str]) -> dict[str, JobDetail]:

@@ -102,6 +102,10 @@ class UnknownJobError(NotFoundError):
     """The job never existed, was deleted, or has outlived its lifetime."""
 
 
+class UnknownLetterError(NotFoundError):
+    """There is no such dead letter, or nothing is left of its job: look at those that there are."""
+
+
 class UnknownHostError(NotFoundError):
     """No agent of that name is registered: start it, or use one of the names the message suggests."""
 

@@ -33,6 +33,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     registry_bucket: str = "agent-registry"
     facts_bucket: str = "agent-facts"
     dead_letter_stream: str = "JOBS-DLQ"
+    story_bucket: str = "job-stories"
     job_ttl: float = 3600.0
     within: float = 300.0
     max_bytes: int = 100 * 1024 * 1024
@@ -83,7 +84,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def buckets(self) -> tuple[str, ...]:
         """Return the names of all buckets that osapi may make."""
-        return (self.job_bucket, self.response_bucket, self.registry_bucket, self.facts_bucket)
+        return (self.job_bucket, self.response_bucket, self.registry_bucket, self.facts_bucket, self.story_bucket)
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -127,6 +128,22 @@ def dead_letters_config(settings: Settings) -> StreamConfig:
         storage=settings.storage,
         replicas=settings.replicas,
     )
+
+
+def story_bucket(settings: Settings) -> BucketConfig:
+    """Return the bucket of what became of the jobs that dead letters are about; it is opened by who asks or keeps."""
+    return BucketConfig(
+        name=settings.story_bucket,
+        ttl=settings.dead_letter_ttl,
+        max_bytes=settings.max_bytes,
+        storage=settings.storage,
+        replicas=settings.replicas,
+    )
+
+
+def story_consumer(settings: Settings) -> ConsumerConfig:
+    """Return the consumer by which dead letters reach whoever keeps their stories."""
+    return ConsumerConfig(name="stories", deliver="all", ack_wait=settings.ack_wait)
 
 
 def job_bucket(settings: Settings) -> BucketConfig:

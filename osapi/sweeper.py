@@ -10,6 +10,7 @@ import trio
 
 from osapi.flow.elect import Candidate
 from osapi.flow.store import open_store
+from osapi.flow.stories import keep_stories
 from osapi.flow.sweep import sweep
 from osapi.ids import Ids
 from osapi.nursery import background
@@ -33,7 +34,8 @@ class Sweeper:
     jobs whose client is gone, and jobs of agents that never came back. Agents that hold a lease keep it. If the one
     that acts leaves its block, another takes over at once; if it dies, `settings.registry_ttl` later. It reads every
     definition once when it takes over and once when its time is over, and keeps an id and a moment for each job
-    whose time is not over.
+    whose time is not over. It also keeps the story of each job that becomes a dead letter, so that it can be told and
+    replayed when the job itself is gone.
 
     Raises:
         MismatchError, DisconnectedError, UncertainError: when the block is entered.
@@ -86,6 +88,7 @@ class Sweeper:
         try:
             async with background() as nursery:
                 nursery.start_soon(candidate.hold, term)
+                nursery.start_soon(keep_stories, store)
                 await sweep(store)
         finally:
             self._acting = False

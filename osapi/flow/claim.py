@@ -17,6 +17,7 @@ from osapi.rules.cancellation import order_for
 from osapi.rules.claims import Claimant, Close, Drop, Take, Wait, decide, slot_of
 from osapi.rules.codec import DEFINITION, RECORD
 from osapi.rules.keys import job_key, response_key
+from osapi.rules.lifecycle import MAX_EARLIER_ERROR
 from osapi.rules.records import Policy
 
 if TYPE_CHECKING:
@@ -32,6 +33,14 @@ _log = logging.getLogger("osapi.agent")
 _FULL_SECONDS = 5.0
 
 _DEFAULT_POLICY = Policy()
+
+
+def answer(delivery: Delivery, record: Record, *, given_up: bool) -> None:
+    """Answer the delivery of a slot that has ended; what could have been tried again becomes a dead letter."""
+    if given_up:
+        delivery.term((record.error or "")[:MAX_EARLIER_ERROR])
+    else:
+        delivery.ack()
 
 
 @dataclass(slots=True)
@@ -113,7 +122,7 @@ class Claims:
             if isinstance(decision, Take):
                 return decision.record, revision
             self.counters.ended(decision.record.status)
-            delivery.ack()
+            answer(delivery, decision.record, given_up=decision.given_up)
             return None
 
     async def _unless_cancelled(self, decision: Take | Close, definition: Definition, before: Record) -> Take | Close:

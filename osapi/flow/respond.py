@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from osapi.errors import ConflictError, LimitReachedError, PayloadTooLargeError, TransportError
+from osapi.flow.claim import answer
 from osapi.flow.execute import Again, Cancelled, Completed, Failed, Lost, Skipped
 from osapi.flow.notify import notify_later
 from osapi.rules import lifecycle
@@ -56,7 +57,12 @@ async def respond(store: Store, counters: Counters, run: Run, outcome: Outcome, 
     if record.status is SlotStatus.RETRYABLE:
         await _await_next(store, run, record)
     else:
-        run.claimed.delivery.ack()
+        answer(run.claimed.delivery, record, given_up=_given_up(run, outcome, record))
+
+
+def _given_up(run: Run, outcome: Outcome, record: Record) -> bool:
+    """Tell whether a job failed though it might have succeeded later: its policy allows retries, and none is left."""
+    return isinstance(outcome, Again) and record.status is SlotStatus.FAILED and run.claimed.policy.attempts > 1
 
 
 async def _finish(run: Run, record: Record, now: float) -> Record:

@@ -25,9 +25,13 @@ class Take(Struct, frozen=True):
 
 
 class Close(Struct, frozen=True):
-    """Write this terminal record and acknowledge: there is nothing to run."""
+    """Write this terminal record and acknowledge: there is nothing to run.
+
+    With `given_up` the job could have been run again, and is a dead letter.
+    """
 
     record: Record
+    given_up: bool = False
 
 
 class Drop(Struct, frozen=True):
@@ -84,7 +88,8 @@ def decide(
     if not me.offered:
         return _not_offered(definition, before, me, now, deliveries)
     if before is not None and before.status is SlotStatus.RUNNING and retry.losses(before) >= policy.takeovers:
-        return Close(lifecycle.fail(before, f"{before.host} fell silent; no takeover is left", now=now))
+        told = f"{before.host} fell silent; no takeover is left"
+        return Close(lifecycle.fail(before, told, now=now), given_up=True)
     return Take(_claimed(definition, before, me, now, policy.attempts))
 
 

@@ -11,9 +11,9 @@ from typing import Generic, TypeVar
 import msgspec
 
 from osapi.errors import RecordError
-from osapi.rules.records import VERSION, Definition, Facts, Holder, Orders, Record, Registration
+from osapi.rules.records import VERSION, Definition, Facts, Holder, Orders, Record, Registration, Story
 
-T = TypeVar("T", Definition, Record, Registration, Facts, Holder, Orders)
+T = TypeVar("T", Definition, Record, Registration, Facts, Holder, Orders, Story)
 
 
 class _Version(msgspec.Struct):
@@ -63,3 +63,4 @@ REGISTRATION = Codec(Registration)
 FACTS = Codec(Facts)
 HOLDER = Codec(Holder)
 ORDERS = Codec(Orders)
+STORY = Codec(Story)

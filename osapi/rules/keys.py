@@ -277,6 +277,12 @@ def consumer_name(hostname: str) -> str:
     return f"agent-{encode_token(hostname)}"
 
 
+def consumer_host(name: str) -> str:
+    """Return whose consumer it is, empty if it is a shared one."""
+    head, _, token = name.partition("-")
+    return decode_token(token) if head == "agent" and _TOKEN.fullmatch(token) else ""
+
+
 def _checked_id(job_id: str) -> str:
     # An id may come from a URL: a `*` or a dot in it must never reach the broker as a pattern.
     if not _JOB_ID.fullmatch(job_id):

@@ -155,6 +155,15 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     earlier: tuple[Attempt, ...] = ()
 
 
+class Story(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A job as it stood when its notification was given up, kept for as long as the dead letter."""
+
+    v: int
+    subject: str
+    definition: Definition
+    records: tuple[Record, ...]
+
+
 class Registration(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An agent as it describes itself; `operations` maps each name it offers to its kind."""
 

@@ -68,5 +68,5 @@ def is_dead(pid: int) -> bool:
 async def eventually(reached: Callable[[], bool]) -> None:
     """Wait for what another process does, for ten seconds at most."""
     with trio.fail_after(10):
-        while not reached():  # noqa: ASYNC110 - a process sets no event here
+        while not reached():
             await trio.sleep(0.01)

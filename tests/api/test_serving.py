@@ -43,7 +43,7 @@ class Server:
         return found
 
     async def until_somebody_waits(self) -> None:
-        while not self.waiting:  # noqa: ASYNC110 - the API has no event for what only a test asks for
+        while not self.waiting:
             await trio.sleep(0.01)
 
     async def not_ready(self) -> bool:

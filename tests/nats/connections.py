@@ -32,7 +32,7 @@ def options_of(server: Server) -> Options:
 async def until(condition: Callable[[], object]) -> None:
     """Wait for something that another thread or process brings about."""
     with trio.fail_after(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - nothing of ours could set an Event
+        while not condition():
             await trio.sleep(0.005)
 
 

@@ -64,7 +64,7 @@ async def test_three_servers_find_each_other() -> None:
         expected = {f"127.0.0.1:{server.port}" for server in (one, two, three)}
         with trio.fail_after(20):
             # Nothing tells it but asking: the servers speak of each other when they have met.
-            while set((await greeting(one)).get("connect_urls", ())) != expected:  # noqa: ASYNC110
+            while set((await greeting(one)).get("connect_urls", ())) != expected:
                 await trio.sleep(0.05)
 
 

@@ -59,7 +59,7 @@ async def test_more_agents_join_over_the_same_broker(
         osapi.Agent(transport, osapi_operations, hostname="test-02"),
     ):
         # A client hears of an agent a moment after it joined.
-        while len(osapi_client.agents()) < 2:  # noqa: ASYNC110 - it has no event for it
+        while len(osapi_client.agents()) < 2:
             await trio.sleep(0.001)
         handle = await osapi_client.submit("greeting.get", "you", target="_all")
         assert sorted(await handle.result()) == ["test-01", "test-02"]

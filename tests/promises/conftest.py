@@ -80,5 +80,5 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
 async def until(holds: Callable[[], bool]) -> None:
     """Wait until something holds."""
     with trio.fail_after(PATIENCE):
-        while not holds():  # noqa: ASYNC110 - what a client hears of is no event of ours
+        while not holds():
             await trio.sleep(0.01)

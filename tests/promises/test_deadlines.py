@@ -54,7 +54,7 @@ async def test_without_its_client_the_sweeper_records_it(world: World) -> None:
             async with world.client() as later:
                 # Not followed: whoever follows a job settles it.
                 with trio.fail_after(PATIENCE):
-                    while (await later.get(handle.id)).status is not JobStatus.EXPIRED:  # noqa: ASYNC110
+                    while (await later.get(handle.id)).status is not JobStatus.EXPIRED:
                         await trio.sleep(0.1)
 
 

@@ -56,7 +56,7 @@ class Nodes:
         """Wait until every server has caught up with the others, so that the next one may go."""
         with trio.fail_after(_ELECTED):
             for port in self._monitors.values():
-                while (await _get(port, "/healthz")).get("status") != "ok":  # noqa: ASYNC110 - it is the server's
+                while (await _get(port, "/healthz")).get("status") != "ok":
                     await trio.sleep(0.05)
 
 
