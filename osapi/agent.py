@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from contextlib import AsyncExitStack
-from functools import partial
-from math import inf
 from typing import TYPE_CHECKING, Self
 
 import trio
 
 from osapi.errors import (
-    ClosedError,
-    DisconnectedError,
     InvalidKeyError,
     InvalidSettingError,
-    MissingError,
     RecordError,
     TransportError,
 )
@@ -25,21 +19,19 @@ from osapi.flow.claim import Claims
 from osapi.flow.counters import Counters
 from osapi.flow.execute import execute
 from osapi.flow.facts import HostFacts
-from osapi.flow.groups import Groups
-from osapi.flow.inlet import Inlet
 from osapi.flow.lease import Run
-from osapi.flow.persist import insist
+from osapi.flow.receive import Reception
 from osapi.flow.register import Membership
 from osapi.flow.respond import release, respond
+from osapi.flow.state import States
 from osapi.flow.store import open_store
 from osapi.ids import Ids
 from osapi.nursery import background
-from osapi.rules.keys import agent_filters, any_filter, consumer_name
-from osapi.rules.labels import all_prefixes, normalise_labels
+from osapi.rules.labels import normalise_labels
 from osapi.rules.lifecycle import MAX_EARLIER_ERROR
 from osapi.rules.names import normalise_hostname
-from osapi.rules.records import VERSION, Registration
-from osapi.settings import Settings, any_consumer, own_consumer
+from osapi.rules.records import VERSION, Known, Registration
+from osapi.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +40,8 @@ if TYPE_CHECKING:
 
     from osapi.flow.facts import FactSource
     from osapi.operations import Operations
-    from osapi.transport import ConsumerConfig, Delivery, Transport
+    from osapi.rules.records import AgentState
+    from osapi.transport import Delivery, Transport
 
 _log = logging.getLogger("osapi.agent")
 
@@ -72,7 +65,7 @@ class Agent:
     Raises:
         InvalidNameError, InvalidLabelError, InvalidSettingError: from the constructor.
         HostnameTakenError: when the block is entered, or from inside it if another agent takes the name over.
-        MismatchError, DisconnectedError, UncertainError: when the block is entered.
+        MismatchError, RecordError, DisconnectedError, UncertainError: when the block is entered.
 
     """
 
@@ -100,35 +93,32 @@ class Agent:
         self._session = self._ids.token()
         self._attempts = 0
         self._block = AsyncExitStack()
-        self._draining = False
+        self._drained = False
+        self._leaving = False
         self._idle = trio.Event()
         self._active = 0
         self._runs: set[Run] = set()
-        self._waiting: deque[Delivery] = deque()
-        self._shared = Inlet()
-        self._own = Inlet()
-        self._groups = Groups(all_prefixes(self.labels), self._take_in)
+        self._reception = Reception(self.hostname, self.labels, max_jobs, self._start, lambda: self._active)
         self._facts = HostFacts(self.hostname, facts)
 
     async def __aenter__(self) -> Self:
         store = await open_store(self._transport, self._settings)
         self._store = store
-        self._claims = Claims(store, self._operations, self.hostname, self._groups.labels, self.counters)
+        self._states = States(store)
+        self._claims = Claims(store, self._operations, self.hostname, self._reception.labels, self.counters)
+        self._drained = await self._states.drained(self.hostname) is not None
         self._membership = Membership(store, self._registration(store.now()))
         async with AsyncExitStack() as stack:
             await self._membership.join()
             stack.push_async_callback(self._membership.leave)
+            await self._states.remember(self._known(store.now()))
             self._nursery = await stack.enter_async_context(background())
-            self._groups.open(store, self._nursery)
-            settings = self._settings
+            self._reception.place(store, self._nursery)
             if self._facts.given:
                 await self._facts.open(store)
                 self._nursery.start_soon(self._facts.keep)
-            await self._nursery.start(self._listen, self._shared, any_consumer(settings, any_filter()))
-            filters = agent_filters(self.hostname, self.labels)
-            await self._nursery.start(
-                self._listen, self._own, own_consumer(settings, consumer_name(self.hostname), filters)
-            )
+            if not self._drained:
+                await self._reception.open()
             self._nursery.start_soon(self._beat)
             self._nursery.start_soon(self._look_after)
             self._nursery.start_soon(self._heed)
@@ -154,15 +144,18 @@ class Agent:
         Deliveries that are not running are given back. Cancelled, the agent stays drained. It does not take
         jobs again: leave the block and open another agent.
         """
-        self._draining = True
-        self._shared.scope.cancel()
-        self._own.scope.cancel()
-        self._groups.close()
-        await self._deaf()
-        self._give_back()
-        await self._membership.beat(self._active, draining=True)
+        self._leaving = True
+        await self._reception.close()
+        await self._membership.beat(self._active, "Draining")
         if self._active:
             await self._idle.wait()
+
+    @property
+    def state(self) -> AgentState:
+        """Return whether it takes jobs; what `Client.drain` orders is heard with the next heartbeat."""
+        if not self._drained and not self._leaving:
+            return "Ready"
+        return "Draining" if self._active or self._leaving else "Cordoned"
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -192,82 +185,19 @@ class Agent:
             started=now,
             heartbeat=now,
             max_jobs=self._max_jobs,
+            state=self.state,
         )
 
-    # --- Receiving: how many deliveries may come, and what waits for a free slot ---
+    def _known(self, now: float) -> Known:
+        return Known(
+            v=VERSION, hostname=self.hostname, labels=self.labels, operations=self._operations.kinds(), seen=now
+        )
 
-    async def _listen(self, inlet: Inlet, config: ConsumerConfig, *, task_status: trio.TaskStatus[None]) -> None:
-        try:
-            with inlet.scope:
-                await self._take_in(inlet, config, task_status)
-        finally:
-            inlet.closed.set()
-
-    async def _take_in(self, inlet: Inlet, config: ConsumerConfig, task_status: trio.TaskStatus[None] | None) -> None:
-        """Admit what a consumer delivers, and open it again when it was lost; without a status, also the first time."""
-        started = task_status is None
-        while True:
-            patience = inf if started else self._settings.persist
-            consumer = await insist(partial(self._store.stream.consumer, config), patience)
-            try:
-                async with consumer.pull() as pull:
-                    inlet.open(pull)
-                    self._ask()
-                    if inlet is self._own:
-                        # While this agent was away, or not there yet, notices may have passed it by.
-                        self._nursery.start_soon(self._groups.find)
-                    if task_status is not None and not started:
-                        task_status.started()
-                        started = True
-                    while True:
-                        for delivery in await pull.receive():
-                            self._admit(inlet, delivery)
-            except (ClosedError, MissingError, DisconnectedError) as error:
-                if not started:
-                    raise
-                # The consumer was removed, or the broker lost it. What it had not delivered comes again.
-                _log.warning("consumer %s of %s is opened again: %s", config.name, self.hostname, error)
-            finally:
-                inlet.close()
-
-    def _admit(self, inlet: Inlet, delivery: Delivery) -> None:
-        inlet.requested -= 1
-        if inlet is self._own and self._groups.hear(delivery):
-            self._ask()
-        elif self._active < self._max_jobs:
-            self._start(delivery)
-        elif inlet is not self._own:
-            # Its own jobs took the slots meanwhile: another agent may be free. It does not go round for ever: each
-            # return uses up a request, and without a free slot none is made.
-            delivery.nak()
-        else:
-            self._waiting.append(delivery)
+    # --- Processing one job ---
 
     def _start(self, delivery: Delivery) -> None:
         self._active += 1
         self._nursery.start_soon(self._process, delivery)
-
-    def _ask(self) -> None:
-        """Request as many deliveries as there are free slots; a slot's worth of its own jobs may wait here."""
-        if self._draining:
-            return
-        free = self._max_jobs - self._active - len(self._waiting)
-        self._shared.request(free)
-        # One pull that stays silent must not keep its share of the slots from the others: each asks for all.
-        for group in self._groups.inlets:
-            group.request(free)
-        self._own.request(self._max_jobs - len(self._waiting))
-
-    async def _deaf(self) -> None:
-        """Wait until all pulls are closed: what is given back before that would come straight back here."""
-        for inlet in (self._shared, self._own, *self._groups.inlets):
-            await inlet.closed.wait()
-
-    def _give_back(self) -> None:
-        while self._waiting:
-            self._waiting.popleft().nak()
-
-    # --- Processing one job ---
 
     async def _process(self, delivery: Delivery) -> None:
         try:
@@ -281,7 +211,9 @@ class Agent:
             _log.warning("a job on %s is left to its next delivery: %s", delivery.subject, error)
         finally:
             self._active -= 1
-            self._next()
+            if not self._active and self._leaving:
+                self._idle.set()
+            self._reception.next()
 
     async def _handle(self, delivery: Delivery) -> None:
         self._attempts += 1
@@ -297,24 +229,34 @@ class Agent:
         except BaseException as stopped:
             # Cancelled, or a group of that: a handler's own nursery wraps it.
             if not isinstance(stopped, Exception):
-                await release(self._store, run, self._deaf)
+                await release(self._store, run, self._reception.closed)
             raise
         finally:
             self._runs.discard(run)
-
-    def _next(self) -> None:
-        if not self._active and self._draining:
-            self._idle.set()
-        while self._waiting and self._active < self._max_jobs and not self._draining:
-            self._start(self._waiting.popleft())
-        self._ask()
 
     # --- In the background ---
 
     async def _beat(self) -> None:
         while True:
             await trio.sleep(self._settings.heartbeat)
-            await self._membership.beat(self._active, draining=self._draining)
+            if not self._leaving:
+                await self._obey()
+            await self._membership.beat(self._active, self.state)
+
+    async def _obey(self) -> None:
+        """Begin or cease to take jobs, if that is ordered; while it cannot be known, all stays as it is."""
+        try:
+            drained = await self._states.drained(self.hostname) is not None
+            if drained and not self._drained:
+                _log.info("%s is drained", self.hostname)
+                self._drained = True
+                await self._reception.close()
+            elif self._drained and not drained:
+                _log.info("%s takes jobs again", self.hostname)
+                await self._reception.open()
+                self._drained = False
+        except (TransportError, RecordError) as error:
+            _log.warning("whether %s shall take jobs is not known: %s", self.hostname, error)
 
     async def _heed(self) -> None:
         """Cancel what somebody ordered to be cancelled."""
@@ -326,8 +268,7 @@ class Agent:
         """Renew the leases that are due, and keep what waits for a slot from being delivered to others."""
         while True:
             await trio.sleep(self._settings.ack_wait / _ROUNDS)
-            for delivery in self._waiting:
-                delivery.in_progress()
+            self._reception.keep_waiting()
             now = trio.current_time()
             for run in [run for run in self._runs if run.renew_at <= now]:
                 self._nursery.start_soon(run.renew)

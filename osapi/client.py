@@ -13,6 +13,7 @@ from osapi.flow.cancel import cancel
 from osapi.flow.collect import Collector
 from osapi.flow.notify import withdraw
 from osapi.flow.persist import insist
+from osapi.flow.state import States
 from osapi.flow.store import open_store
 from osapi.ids import Ids
 from osapi.nursery import background
@@ -22,7 +23,7 @@ from osapi.rules.codec import DEFINITION
 from osapi.rules.idempotency import holder_key
 from osapi.rules.keys import job_key, job_response_pattern, response_pattern, retried_key
 from osapi.rules.names import normalise_hostname
-from osapi.rules.records import JobStatus, Order
+from osapi.rules.records import VERSION, Drain, JobStatus, Order
 from osapi.rules.targets import parse_target
 from osapi.settings import Settings
 from osapi.submitter import Request, Submitter, again
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from osapi.flow.store import Store
     from osapi.handle import JobHandle
     from osapi.operations import Operations
-    from osapi.rules.records import Definition, Policy, Registration
+    from osapi.rules.records import Definition, Known, Policy, Registration
     from osapi.transport import Transport
 
 T = TypeVar("T")
@@ -78,6 +79,7 @@ class Client:
         store = await open_store(self._transport, self._settings)
         self._store: Store = store
         self._letters = DeadLetters(store)
+        self._states = States(store)
         ids = Ids()
         origin = ids.token()
         answers = store.responses.watch(response_pattern(origin), start="new")
@@ -85,7 +87,9 @@ class Client:
             self._roster = Roster(agents)
             await self._roster.load()
             self._collector = Collector(store, self._roster)
-            self._submitter = Submitter(store, self._operations, self._roster, self._collector, ids, origin, nursery)
+            self._submitter = Submitter(
+                store, self._operations, self._roster, self._states, self._collector, ids, origin, nursery
+            )
             nursery.start_soon(self._roster.follow)
             nursery.start_soon(self._collector.follow, watch)
             nursery.start_soon(self._collector.settle_due)
@@ -121,12 +125,12 @@ class Client:
 
         Raises:
             UnknownOperationError, InvalidPayloadError, InvalidTargetError, InvalidSettingError
-            UnknownHostError, NoAgentsError: nobody is there to be frozen.
+            UnknownHostError, NoAgentsError: nobody is there to be frozen. A host that is known and away is waited for.
             KeyReusedError: the key stands for another operation, target or data.
             PayloadTooLargeError, LimitReachedError, DisconnectedError, UncertainError: nothing was submitted.
 
         """
-        kind, raw = self._submitter.encode(operation, data)
+        kind, raw = await self._submitter.encode(operation, data, parse_target(target))
         return await self._submitter.submit(
             Request(
                 operation=operation,
@@ -338,6 +342,55 @@ class Client:
         host = normalise_hostname(hostname)
         self._roster.freeze(parse_target(host))
         return self._roster.agents[host]
+
+    async def known_agents(self) -> Sequence[Known]:
+        """Return what is remembered of all agents that ever came, those that are away included, by hostname.
+
+        Raises:
+            RecordError, DisconnectedError
+
+        """
+        return await self._states.all_known()
+
+    async def forget(self, hostname: str) -> None:
+        """Forget an agent that will not come again, so that no job waits for it.
+
+        Raises:
+            InvalidNameError, DisconnectedError, UncertainError
+
+        """
+        await self._states.forget(normalise_hostname(hostname))
+
+    async def drain(self, hostname: str, *, by: str = "", reason: str = "") -> bool:
+        """Tell an agent to take no jobs until `undrain`, also after a restart, and say whether that is new.
+
+        It hears of it with its next heartbeat. What it runs then ends as it would have, jobs for it alone wait, and
+        those for one of many go to others.
+
+        Raises:
+            InvalidNameError, InvalidSettingError
+            UnknownHostError: it never came, or was forgotten.
+            LimitReachedError, DisconnectedError, UncertainError
+
+        """
+        host = await self._known_host(hostname)
+        order = Drain(v=VERSION, at=self._store.now(), by=check_text("by", by), reason=check_text("reason", reason))
+        return await self._states.drain(host, order)
+
+    async def undrain(self, hostname: str) -> bool:
+        """Let an agent take jobs again, and say whether it had been told not to.
+
+        Raises:
+            InvalidNameError, UnknownHostError, DisconnectedError, UncertainError
+
+        """
+        return await self._states.undrain(await self._known_host(hostname))
+
+    async def _known_host(self, hostname: str) -> str:
+        host = normalise_hostname(hostname)
+        if host not in self._roster.agents and await self._states.known(host) is None:
+            raise self._roster.unknown_host(host, [known.hostname for known in await self._states.all_known()])
+        return host
 
     async def _read(self, call: Callable[[], Awaitable[T]]) -> T:
         return await insist(call, self._settings.persist)

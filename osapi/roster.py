@@ -103,17 +103,17 @@ class Roster:
         """
         self.refresh()
         if target.host and target.host not in self._fleet.labels:
-            raise UnknownHostError(self._unknown_host(target.host))
+            raise self.unknown_host(target.host)
         hosts = targets.resolve(target, self._fleet)
         if hosts is not None and not hosts:
             raise NoAgentsError(self._nobody(target))
         return hosts
 
-    def _unknown_host(self, host: str) -> str:
-        near = nearest(host, self._agents)
-        if near:
-            return f"no agent is registered as {shown(host)}; did you mean {' or '.join(near)}?"
-        return f"no agent is registered as {shown(host)}; there {_count(len(self._agents))}"
+    def unknown_host(self, host: str, away: Iterable[str] = ()) -> UnknownHostError:
+        """Return the error for a host that there is not, with the nearest names, those included that are `away`."""
+        near = nearest(host, {*self._agents, *away})
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there {_count(len(self._agents))}"
+        return UnknownHostError(f"no agent is registered as {shown(host)}; {hint}")
 
     def _nobody(self, target: targets.Target) -> str:
         if not self._agents:

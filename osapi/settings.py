@@ -32,6 +32,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     response_bucket: str = "job-responses"
     registry_bucket: str = "agent-registry"
     facts_bucket: str = "agent-facts"
+    state_bucket: str = "agent-state"
     dead_letter_stream: str = "JOBS-DLQ"
     story_bucket: str = "job-stories"
     job_ttl: float = 3600.0
@@ -84,7 +85,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def buckets(self) -> tuple[str, ...]:
         """Return the names of all buckets that osapi may make."""
-        return (self.job_bucket, self.response_bucket, self.registry_bucket, self.facts_bucket, self.story_bucket)
+        return (
+            self.job_bucket,
+            self.response_bucket,
+            self.registry_bucket,
+            self.facts_bucket,
+            self.state_bucket,
+            self.story_bucket,
+        )
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -180,6 +188,11 @@ def facts_bucket(settings: Settings) -> BucketConfig:
         storage=settings.storage,
         replicas=settings.replicas,
     )
+
+
+def state_bucket(settings: Settings) -> BucketConfig:
+    """Return the bucket of what is remembered of agents, and of what they are told to do; nothing there expires."""
+    return BucketConfig(name=settings.state_bucket, storage=settings.storage, replicas=settings.replicas)
 
 
 def any_consumer(settings: Settings, pattern: str) -> ConsumerConfig:

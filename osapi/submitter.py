@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import trio
 
-from osapi.errors import InvalidPayloadError, InvalidSettingError
+from osapi.errors import InvalidPayloadError, InvalidSettingError, UnknownHostError
 from osapi.flow.persist import insist
 from osapi.flow.submit import submit, submit_once
 from osapi.handle import JobHandle
@@ -21,6 +21,7 @@ from osapi.settings import facts_bucket
 
 if TYPE_CHECKING:
     from osapi.flow.collect import Collector
+    from osapi.flow.state import States
     from osapi.flow.store import Store
     from osapi.ids import Ids
     from osapi.operations import Operation, Operations
@@ -51,6 +52,7 @@ class Submitter:
         store: Store,
         operations: Operations | None,
         roster: Roster,
+        states: States,
         collector: Collector,
         ids: Ids,
         origin: str,
@@ -60,23 +62,27 @@ class Submitter:
         self._store = store
         self._operations = operations
         self._roster = roster
+        self._states = states
         self._collector = collector
         self._ids = ids
         self._nursery = nursery
         self._learning = trio.Lock()
         self._following = trio.Lock()
 
-    def encode(self, operation: str, data: Any) -> tuple[Kind, msgspec.Raw]:
+    async def encode(self, operation: str, data: Any, target: Target) -> tuple[Kind, msgspec.Raw]:
         """Check a payload and return it as JSON, with the kind of its operation.
 
         Raises:
-            UnknownOperationError, InvalidPayloadError
+            UnknownOperationError, InvalidPayloadError, RecordError, DisconnectedError
 
         """
         known = self._operation(operation)
         if known is not None:
             return known.kind, known.encode_data(data)
         kind = self._roster.kind_of(operation)
+        if kind is None and target.host:
+            away = await self._states.known(target.host)
+            kind = None if away is None else away.operations.get(operation)
         if kind is None:
             raise unknown_operation(operation, {*self._roster.offered(), *(self._operations or ())})
         try:
@@ -94,11 +100,12 @@ class Submitter:
         target = parse_target(request.target)
         if target.selector is not None and target.selector.uses_facts and not self._roster.knows_facts:
             await self._learn_facts()
-        definition = self._define(request, target)
+        hosts, away = await self._freeze(target)
+        definition = self._define(request, target, hosts)
         handle = JobHandle(definition, self._operation(definition.operation))
         self._collector.track(handle)
         try:
-            standing = await self._write(definition, target)
+            standing = await self._write(definition, target, away=away)
         except BaseException:
             self._collector.forget(definition.id)
             raise
@@ -127,7 +134,22 @@ class Submitter:
     def _operation(self, name: str) -> Operation | None:
         return None if self._operations is None else self._operations.get(name)
 
-    def _define(self, request: Request, target: Target) -> Definition:
+    async def _freeze(self, target: Target) -> tuple[tuple[str, ...] | None, bool]:
+        """Return the hosts that a job is for, and whether it is one that is known and away.
+
+        Raises:
+            UnknownHostError, NoAgentsError
+
+        """
+        try:
+            return self._roster.freeze(target), False
+        except UnknownHostError:
+            if await self._states.known(target.host) is not None:
+                return (target.host,), True
+            away = [known.hostname for known in await self._states.all_known()]
+            raise self._roster.unknown_host(target.host, away) from None
+
+    def _define(self, request: Request, target: Target, hosts: tuple[str, ...] | None) -> Definition:
         settings, now = self._store.settings, self._store.now()
         within = settings.within if request.within is None else _seconds("within", request.within, settings.job_ttl)
         starts = None if request.start_within is None else _seconds("start_within", request.start_within, within)
@@ -142,7 +164,7 @@ class Submitter:
             created=now,
             finish_by=now + within,
             expires=now + settings.job_ttl,
-            expected=self._roster.freeze(target),
+            expected=hosts,
             policy=None if request.policy is None else check_policy(request.policy),
             timeout=None if request.timeout is None else check_timeout(request.timeout),
             start_by=None if starts is None else now + starts,
@@ -150,11 +172,11 @@ class Submitter:
             retry_of=request.retry_of,
         )
 
-    async def _write(self, definition: Definition, target: Target) -> Definition:
+    async def _write(self, definition: Definition, target: Target, *, away: bool) -> Definition:
         agents = len(self._roster.agents)
         if definition.key is not None:
-            return await submit_once(self._store, definition, definition.key, target, agents=agents)
-        await submit(self._store, definition, target, agents=agents)
+            return await submit_once(self._store, definition, definition.key, target, agents=agents, away=away)
+        await submit(self._store, definition, target, agents=agents, away=away)
         return definition
 
     async def _learn_facts(self) -> None:

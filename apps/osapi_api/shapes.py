@@ -140,7 +140,7 @@ class AgentInfo(Struct, frozen=True, kw_only=True):
 
     hostname: str
     status: Literal["Ready", "NotReady"]
-    state: Literal["Ready", "Draining"]
+    state: Literal["Ready", "Draining", "Cordoned"]
     labels: dict[str, str]
     started_at: str
     last_heartbeat: str

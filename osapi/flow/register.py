@@ -23,7 +23,7 @@ from osapi.rules.keys import agent_key
 
 if TYPE_CHECKING:
     from osapi.flow.store import Store
-    from osapi.rules.records import Registration
+    from osapi.rules.records import AgentState, Registration
     from osapi.transport import Entry
 
 _log = logging.getLogger("osapi.agent")
@@ -67,7 +67,7 @@ class Membership:
         except ConflictError:
             raise self._taken() from None
 
-    async def beat(self, active: int, *, draining: bool) -> None:
+    async def beat(self, active: int, state: AgentState) -> None:
         """Write a heartbeat.
 
         Raises:
@@ -75,9 +75,7 @@ class Membership:
 
         """
         async with self._writing:
-            self._now = replace(
-                self._now, heartbeat=self._store.now(), active=active, state="Draining" if draining else "Ready"
-            )
+            self._now = replace(self._now, heartbeat=self._store.now(), active=active, state=state)
             try:
                 await self._renew()
             except (DisconnectedError, UncertainError, LimitReachedError) as error:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from osapi.errors import ConflictError, KeyReusedError, PayloadTooLargeError, TransportError, shown
 from osapi.flow.notify import notify
 from osapi.flow.persist import insist, write
+from osapi.flow.waiting import leave_note
 from osapi.rules.codec import DEFINITION, HOLDER
 from osapi.rules.idempotency import digest, holder_key
 from osapi.rules.keys import job_key, job_response_pattern
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 _UNDO_SECONDS = 1.0
 
 
-async def submit(store: Store, definition: Definition, target: Target, *, agents: int = 0) -> None:
-    """Write a job and announce it; `agents` is how many there are.
+async def submit(store: Store, definition: Definition, target: Target, *, agents: int = 0, away: bool = False) -> None:
+    """Write a job and announce it; `agents` is how many there are, `away` says that its host is none of them.
 
     If it cannot be announced, or is cancelled before it was, the definition is removed again, so that nobody
     runs a job whose submission failed.
@@ -38,7 +39,7 @@ async def submit(store: Store, definition: Definition, target: Target, *, agents
     """
     await _define(store, definition)
     try:
-        await notify(store, definition, target, agents=agents)
+        await _announce(store, definition, target, agents, away=away)
     except BaseException:
         # If the broker is away, nobody hears of the job, or it runs and ends by its deadline.
         with trio.CancelScope(shield=True, deadline=trio.current_time() + _UNDO_SECONDS), suppress(TransportError):
@@ -46,7 +47,9 @@ async def submit(store: Store, definition: Definition, target: Target, *, agents
         raise
 
 
-async def submit_once(store: Store, definition: Definition, key: str, target: Target, *, agents: int = 0) -> Definition:
+async def submit_once(
+    store: Store, definition: Definition, key: str, target: Target, *, agents: int = 0, away: bool = False
+) -> Definition:
     """Write and announce the job that an idempotency key stands for, as far as that is not done; return it.
 
     It is this one, or the one that came first with the same key and payload. Nothing is removed when a step fails,
@@ -72,8 +75,14 @@ async def submit_once(store: Store, definition: Definition, key: str, target: Ta
     standing = first or definition
     answered = partial(store.responses.keys, job_response_pattern(standing.id))
     if first is None or not await insist(answered, store.settings.persist):
-        await notify(store, standing, target, agents=agents)
+        await _announce(store, standing, target, agents, away=away)
     return standing
+
+
+async def _announce(store: Store, definition: Definition, target: Target, agents: int, *, away: bool) -> None:
+    if away:
+        await leave_note(store, definition, target.host)
+    await notify(store, definition, target, agents=agents)
 
 
 async def _define(store: Store, definition: Definition) -> None:

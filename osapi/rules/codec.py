@@ -11,9 +11,9 @@ from typing import Generic, TypeVar
 import msgspec
 
 from osapi.errors import RecordError
-from osapi.rules.records import VERSION, Definition, Facts, Holder, Orders, Record, Registration, Story
+from osapi.rules.records import VERSION, Definition, Drain, Facts, Holder, Known, Orders, Record, Registration, Story
 
-T = TypeVar("T", Definition, Record, Registration, Facts, Holder, Orders, Story)
+T = TypeVar("T", Definition, Record, Registration, Facts, Holder, Orders, Story, Known, Drain)
 
 
 class _Version(msgspec.Struct):
@@ -64,3 +64,5 @@ FACTS = Codec(Facts)
 HOLDER = Codec(Holder)
 ORDERS = Codec(Orders)
 STORY = Codec(Story)
+KNOWN = Codec(Known)
+DRAIN = Codec(Drain)

@@ -178,6 +178,26 @@ def agent_key(hostname: str) -> str:
     return encode_token(hostname)
 
 
+def known_key(hostname: str) -> str:
+    """Name the key of `agent-state` that holds what is remembered of an agent."""
+    return f"known.{encode_token(hostname)}"
+
+
+def drain_key(hostname: str) -> str:
+    """Name the key of `agent-state` that says that an agent shall take no jobs."""
+    return f"drain.{encode_token(hostname)}"
+
+
+def waiting_key(hostname: str, job_id: str) -> str:
+    """Name the key of `job-queue` that says that a job waits for an agent which is away."""
+    return f"waiting.{encode_token(hostname)}.{_checked_id(job_id)}"
+
+
+def waiting_pattern(hostname: str) -> str:
+    """Match the jobs that wait for one agent."""
+    return f"waiting.{encode_token(hostname)}.*"
+
+
 # --- Subjects of the notifications -------------------------------------------------------------------------
 
 

@@ -19,6 +19,9 @@ NO_RESULT = Raw()
 
 Kind = Literal["query", "modify"]
 
+# An agent that is told to take no jobs is draining as long as some are running, then cordoned.
+AgentState = Literal["Ready", "Draining", "Cordoned"]
+
 
 class SlotStatus(StrEnum):
     """Where one slot of a job stands; a slot without a record is pending."""
@@ -176,7 +179,26 @@ class Registration(Struct, frozen=True, kw_only=True, omit_defaults=True):
     heartbeat: float
     max_jobs: int
     active: int = 0
-    state: Literal["Ready", "Draining"] = "Ready"
+    state: AgentState = "Ready"
+
+
+class Known(Struct, frozen=True, kw_only=True):
+    """What is remembered of an agent that may be away; `seen` is when it last came."""
+
+    v: int
+    hostname: str
+    labels: dict[str, str]
+    operations: dict[str, Kind]
+    seen: float
+
+
+class Drain(Struct, frozen=True, kw_only=True):
+    """An order that an agent shall take no jobs until it is taken back."""
+
+    v: int
+    at: float
+    by: str = ""
+    reason: str = ""
 
 
 class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):

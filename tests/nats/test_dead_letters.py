@@ -40,7 +40,7 @@ async def url(nats_server: str) -> AsyncIterator[str]:
 
 async def clear(url: str) -> None:
     async with osapi.connect(url) as transport:
-        for bucket in (SHORT.job_bucket, SHORT.response_bucket, SHORT.registry_bucket, SHORT.facts_bucket):
+        for bucket in SHORT.buckets:
             await transport.delete_bucket(bucket)
         for stream in (SHORT.stream, SHORT.dead_letter_stream):
             await transport.delete_stream(stream)

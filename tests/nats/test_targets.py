@@ -29,7 +29,7 @@ async def url(nats_server: str) -> AsyncIterator[str]:
     own = f"{nats_server}/?namespace=targets-{uuid4().hex[:8]}"
     yield own
     async with osapi.connect(own) as transport:
-        for name in (SETTINGS.job_bucket, SETTINGS.response_bucket, SETTINGS.registry_bucket, SETTINGS.facts_bucket):
+        for name in SETTINGS.buckets:
             await transport.delete_bucket(name)
         await transport.delete_stream(SETTINGS.stream)
 

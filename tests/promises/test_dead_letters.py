@@ -9,7 +9,7 @@ import trio
 
 import osapi
 from osapi import SlotStatus
-from osapi.settings import job_bucket
+from osapi.settings import job_bucket, story_bucket
 from tests.library import operations as ops
 from tests.promises.conftest import PATIENCE
 
@@ -73,7 +73,7 @@ async def test_its_story_outlives_its_job_where_a_sweeper_runs(world: World) -> 
         handle = await client.submit("test.flaky", ops.Flaky(failures=99), policy=QUICK)
         await handle.result()
         (letter,) = await letters(client, 1)
-        stories = await wire.bucket(osapi.settings.story_bucket(world.settings))
+        stories = await wire.bucket(story_bucket(world.settings))
         with trio.fail_after(PATIENCE):
             while await stories.get(f"letter.{letter.sequence}") is None:
                 await trio.sleep(0.05)

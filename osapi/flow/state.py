@@ -1,0 +1,119 @@
+"""State: what is remembered of agents that may be away, and what they are told to do."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from osapi.flow.persist import insist
+from osapi.rules.codec import DRAIN, KNOWN
+from osapi.rules.keys import drain_key, known_key
+from osapi.settings import state_bucket
+
+if TYPE_CHECKING:
+    from osapi.flow.store import Store
+    from osapi.rules.records import Drain, Known
+    from osapi.transport import KeyValue
+
+# Entries that are read at once.
+_PAGE = 500
+
+
+class States:
+    """The states of agents; the bucket is opened when it is first needed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._opened: KeyValue | None = None
+
+    async def remember(self, known: Known) -> None:
+        """Remember an agent.
+
+        Raises:
+            LimitReachedError, DisconnectedError, UncertainError
+
+        """
+        await self._put(known_key(known.hostname), KNOWN.encode(known))
+
+    async def known(self, hostname: str) -> Known | None:
+        """Return what is remembered of an agent, None if it never came, or was forgotten.
+
+        Raises:
+            RecordError, DisconnectedError
+
+        """
+        bucket = await self._bucket()
+        entry = await insist(partial(bucket.get, known_key(hostname)), self._store.settings.persist)
+        return None if entry is None else KNOWN.decode(entry.value)
+
+    async def all_known(self) -> list[Known]:
+        """Return what is remembered of all agents, by hostname.
+
+        Raises:
+            RecordError, DisconnectedError
+
+        """
+        bucket, patience = await self._bucket(), self._store.settings.persist
+        keys = await insist(partial(bucket.keys, "known.*"), patience)
+        found: list[Known] = []
+        for start in range(0, len(keys), _PAGE):
+            entries = await insist(partial(bucket.get_many, keys[start : start + _PAGE]), patience)
+            found.extend(KNOWN.decode(entry.value) for entry in entries if entry is not None)
+        return sorted(found, key=lambda known: known.hostname)
+
+    async def forget(self, hostname: str) -> None:
+        """Forget an agent, and what it was told; if it comes again, it is remembered again.
+
+        Raises:
+            DisconnectedError, UncertainError
+
+        """
+        for key in (known_key(hostname), drain_key(hostname)):
+            await self._purge(key)
+
+    async def drain(self, hostname: str, order: Drain) -> bool:
+        """Tell an agent to take no jobs, and say whether that is new.
+
+        Raises:
+            LimitReachedError, DisconnectedError, UncertainError
+
+        """
+        if await self.drained(hostname) is not None:
+            return False
+        await self._put(drain_key(hostname), DRAIN.encode(order))
+        return True
+
+    async def undrain(self, hostname: str) -> bool:
+        """Take that back, and say whether there was something to take back.
+
+        Raises:
+            DisconnectedError, UncertainError
+
+        """
+        if await self.drained(hostname) is None:
+            return False
+        await self._purge(drain_key(hostname))
+        return True
+
+    async def drained(self, hostname: str) -> Drain | None:
+        """Return the order by which an agent takes no jobs, None if there is none.
+
+        Raises:
+            RecordError, DisconnectedError
+
+        """
+        bucket = await self._bucket()
+        entry = await insist(partial(bucket.get, drain_key(hostname)), self._store.settings.persist)
+        return None if entry is None else DRAIN.decode(entry.value)
+
+    async def _put(self, key: str, value: bytes) -> None:
+        await insist(partial((await self._bucket()).put, key, value), self._store.settings.persist)
+
+    async def _purge(self, key: str) -> None:
+        await insist(partial((await self._bucket()).purge, key, ttl=1), self._store.settings.persist)
+
+    async def _bucket(self) -> KeyValue:
+        if self._opened is None:
+            settings = self._store.settings
+            self._opened = await insist(partial(self._store.transport.bucket, state_bucket(settings)), settings.persist)
+        return self._opened

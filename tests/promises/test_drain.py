@@ -1,0 +1,68 @@
+"""Drained agents take no jobs, before and after a restart, until they are told to; what runs ends as it would have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+
+import osapi
+from osapi import SlotStatus
+from tests.library import operations as ops
+from tests.promises.conftest import until
+
+if TYPE_CHECKING:
+    from tests.promises.conftest import World
+
+
+def state(client: osapi.Client, host: str) -> str:
+    return next((agent.state for agent in client.agents() if agent.hostname == host), "")
+
+
+async def test_what_runs_ends_and_nothing_is_taken(world: World) -> None:
+    async with world.client() as client, world.agent("a") as agent:
+        running = await client.submit("test.sleep", ops.Sleep(1.5), target="a")
+        await until(lambda: agent.active == 1)
+        assert await client.drain("A", by="alice")
+        assert not await client.drain("a")
+        await until(lambda: state(client, "a") == "Draining")
+        waiting = await client.submit("test.hostname.get", target="a")
+        async with world.agent("b"):
+            assert list(await (await client.submit("test.hostname.get")).result()) == ["b"]
+        assert (await running.result())["a"].status is SlotStatus.COMPLETED
+        await until(lambda: state(client, "a") == "Cordoned")
+        assert not waiting.done
+        assert await client.undrain("a")
+        assert not await client.undrain("a")
+        assert (await waiting.result())["a"].status is SlotStatus.COMPLETED
+        await until(lambda: state(client, "a") == "Ready")
+
+
+async def test_it_survives_a_restart(world: World) -> None:
+    async with world.client() as client:
+        async with world.agent("a"):
+            await client.drain("a")
+            await until(lambda: state(client, "a") == "Cordoned")
+        assert not await client.drain("a")
+        async with world.agent("a"):
+            await until(lambda: state(client, "a") == "Cordoned")
+            handle = await client.submit("test.hostname.get", target="a")
+            await trio.sleep(0.5)
+            assert not handle.done
+            await client.undrain("a")
+            assert (await handle.result())["a"].status is SlotStatus.COMPLETED
+    assert ops.started[handle.id, "a"] == 1
+
+
+async def test_a_drained_agent_leaves_as_any_other(world: World) -> None:
+    async with world.client() as client, world.agent("a"):
+        await client.drain("a")
+        await until(lambda: state(client, "a") == "Cordoned")
+    async with world.client() as client:
+        with pytest.raises(osapi.UnknownHostError):
+            await client.drain("nobody")
+        with pytest.raises(osapi.InvalidNameError):
+            await client.undrain("no host")
+        with pytest.raises(osapi.InvalidSettingError):
+            await client.drain("a", by="x" * 501)
