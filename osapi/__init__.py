@@ -31,6 +31,7 @@ from osapi.errors import (
     InvalidLabelError,
     InvalidNameError,
     InvalidPayloadError,
+    InvalidReportError,
     InvalidSettingError,
     InvalidSubjectError,
     InvalidTargetError,
@@ -58,13 +59,16 @@ from osapi.errors import (
 )
 from osapi.handle import JobHandle, Response
 from osapi.operations import Job, Operation, Operations
+from osapi.rules.output import Chunk
 from osapi.rules.records import Event, JobStatus, Policy, Registration, SlotStatus
+from osapi.rules.reports import Recorder, Reporter
 from osapi.settings import Settings
 from osapi.sweeper import Sweeper
 
 __all__ = [
     "AccessRefusedError",
     "Agent",
+    "Chunk",
     "Client",
     "ClosedError",
     "ConflictError",
@@ -78,6 +82,7 @@ __all__ = [
     "InvalidLabelError",
     "InvalidNameError",
     "InvalidPayloadError",
+    "InvalidReportError",
     "InvalidSettingError",
     "InvalidSubjectError",
     "InvalidTargetError",
@@ -98,7 +103,9 @@ __all__ = [
     "PayloadTooLargeError",
     "Policy",
     "RecordError",
+    "Recorder",
     "Registration",
+    "Reporter",
     "Response",
     "Retry",
     "Settings",

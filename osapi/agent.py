@@ -221,7 +221,7 @@ class Agent:
         claimed = await self._claims.claim(delivery, delivery.subject.rpartition(".")[2], lease)
         if claimed is None:
             return
-        run = Run(self._store, claimed)
+        run = Run(self._store, claimed, self._nursery)
         self._runs.add(run)
         try:
             outcome = await execute(run, self._facts.flat)
@@ -233,6 +233,7 @@ class Agent:
             raise
         finally:
             self._runs.discard(run)
+            run.end()
 
     # --- In the background ---
 

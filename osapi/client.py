@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from osapi.dead_letters import DeadLetter, DeadLetters, Wanted
-from osapi.detail import JobDetail, read_details
+from osapi.detail import JobDetail, read_details, with_results
 from osapi.errors import InvalidSettingError, UnknownJobError, UnknownLetterError, shown
 from osapi.flow.cancel import cancel
 from osapi.flow.collect import Collector
@@ -29,12 +29,13 @@ from osapi.settings import Settings
 from osapi.submitter import Request, Submitter, again
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
     from types import TracebackType
 
     from osapi.flow.store import Store
     from osapi.handle import JobHandle
     from osapi.operations import Operations
+    from osapi.rules.output import Chunk
     from osapi.rules.records import Definition, Known, Policy, Registration
     from osapi.transport import Transport
 
@@ -197,7 +198,21 @@ class Client:
         found = await read_details(self._store, [job_key(job_id)])
         if not found:
             raise _unknown_job(job_id)
-        return found[0]
+        return await with_results(self._store, found[0])
+
+    async def output(
+        self, job_id: str, *, host: str | None = None, after: Mapping[str, int] | None = None
+    ) -> AsyncGenerator[Chunk]:
+        """Follow what a job writes, whoever submitted it; as `JobHandle.output`, of the handle that `follow` returns.
+
+        Raises:
+            what `follow` and `JobHandle.output` raise.
+
+        """
+        handle = await self.follow(job_id)
+        async with aclosing(handle.output(host=host, after=after)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def list(
         self, *, status: JobStatus | str | None = None, limit: int = 10, offset: int = 0

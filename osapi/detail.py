@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from osapi.flow.parts import read_whole
 from osapi.flow.persist import insist
 from osapi.rules import gather
 from osapi.rules.codec import DEFINITION, RECORD
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class JobDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as it is stored; `records` by slot, of those slots that have one."""
+    """A job as it is stored; `records` by slot, of those slots that have one.
+
+    In a list, the records of large results have `parts` in the place of a `result`.
+    """
 
     definition: Definition
     records: dict[str, Record]
@@ -69,3 +73,15 @@ async def read_details(store: Store, keys: Sequence[str]) -> list[JobDetail]:
         JobDetail(definition=job, records=found[job.id], retried_as=None if link is None else link.value.decode())
         for job, link in zip(definitions, links, strict=True)
     ]
+
+
+async def with_results(store: Store, job: JobDetail) -> JobDetail:
+    """Return a job with the results that are stored in parts.
+
+    Raises:
+        UnknownJobError: such a result is gone, and the job with it.
+        RecordError, DisconnectedError
+
+    """
+    records = {slot: await read_whole(store, job.definition, record) for slot, record in job.records.items()}
+    return msgspec.structs.replace(job, records=records)

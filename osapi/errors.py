@@ -76,6 +76,12 @@ class InvalidSettingError(InvalidInputError):
     noun = "setting"
 
 
+class InvalidReportError(InvalidInputError):
+    """Correct what a handler reports: progress from 0 to 1 or None, a message of text, output of text or bytes."""
+
+    noun = "report"
+
+
 class PayloadTooLargeError(InvalidInputError):
     """Send less, or raise the limit at the broker: the message names both sizes."""
 

@@ -8,14 +8,18 @@ import msgspec
 import trio
 
 from osapi.errors import JobFailedError, OsapiError
+from osapi.flow.output import read_output
+from osapi.flow.parts import read_whole
 from osapi.rules import gather
 from osapi.rules.lifecycle import TERMINAL
 from osapi.rules.records import ANY_SLOT, SlotStatus
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
+    from osapi.flow.store import Store
     from osapi.operations import Operation
+    from osapi.rules.output import Chunk
     from osapi.rules.records import Definition, Event, JobStatus, Record
 
 
@@ -45,9 +49,11 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
 class JobHandle:
     """A job that this client submitted. It stays current for as long as the client's block is open."""
 
-    def __init__(self, definition: Definition, operation: Operation | None) -> None:
+    def __init__(self, definition: Definition, operation: Operation | None, store: Store) -> None:
         self.definition = definition
         self.records: dict[str, Record] = {}
+        self.version = 0
+        self._store = store
         self._operation = operation
         self._revisions: dict[str, int] = {}
         self._open = len(gather.slots(definition))
@@ -92,12 +98,13 @@ class JobHandle:
         Raises:
             UnknownJobError: the job was deleted meanwhile.
             ClosedError: the client's block ended first.
+            RecordError, DisconnectedError: a result that is stored in parts cannot be read.
 
         """
         await self.ended()
         if self._open and self._ended is not None:
             raise self._ended
-        answers = [self._response(record) for record in self.records.values()]
+        answers = [self._response(record) for record in (await self.load()).values()]
         return {answer.host or ANY_SLOT: answer for answer in sorted(answers, key=lambda answer: answer.host)}
 
     async def ended(self) -> None:
@@ -108,6 +115,35 @@ class JobHandle:
         if self._done is None:
             self._done = trio.Event()
         await self._done.wait()
+
+    async def load(self) -> dict[str, Record]:
+        """Return the records that have come, by slot, with the results that are stored in parts.
+
+        Raises:
+            UnknownJobError: such a result is gone, and the job with it.
+            RecordError, DisconnectedError
+
+        """
+        for slot, record in list(self.records.items()):
+            if record.parts is not None:
+                # Who ended is never written again.
+                self.records[slot] = await read_whole(self._store, self.definition, record)
+        return self.records
+
+    def output(self, *, host: str | None = None, after: Mapping[str, int] | None = None) -> AsyncGenerator[Chunk]:
+        """Follow what the job writes: all that is there, then what comes, until every slot (or that host's) has ended.
+
+        The chunks of one slot come in order, those of different hosts as they come. `after` gives the slots' positions
+        from which to go on: `{chunk.slot: chunk.position}` of the last chunk that was read of each.
+
+        Raises:
+            UnknownHostError, InvalidNameError: the host.
+            UnknownJobError: the job was deleted, or has outlived its lifetime.
+            ClosedError: the client's block ended first.
+            RecordError, DisconnectedError
+
+        """
+        return read_output(self._store, self, host, after or {})
 
     async def events(self) -> AsyncIterator[Event]:
         """Follow the job: all that has happened so far, then what happens, until every slot has ended.
@@ -124,11 +160,26 @@ class JobHandle:
                     yield event
             if self.done:
                 break
-            if self._changed is None:
-                self._changed = trio.Event()
-            await self._changed.wait()
+            await self._change()
         if self._open and self._ended is not None:
             raise self._ended
+
+    async def changed(self, version: int) -> None:
+        """Wait until something is new since that `version`.
+
+        Raises:
+            UnknownJobError, ClosedError: nothing will be, as `result`.
+
+        """
+        if self._open and self._ended is not None:
+            raise self._ended
+        if self.version == version:
+            await self._change()
+
+    async def _change(self) -> None:
+        if self._changed is None:
+            self._changed = trio.Event()
+        await self._changed.wait()
 
     def take(self, record: Record, revision: int) -> None:
         """Take in a record of one slot; one that is not newer than what is known changes nothing."""
@@ -149,6 +200,7 @@ class JobHandle:
             self._tell()
 
     def _tell(self) -> None:
+        self.version += 1
         if self._changed is not None:
             self._changed.set()
             self._changed = None

@@ -20,6 +20,7 @@ from osapi.errors import (
 from osapi.rules.names import check_operation_name, nearest
 from osapi.rules.permissions import check_permission
 from osapi.rules.records import Kind, Policy
+from osapi.rules.reports import Recorder, Reporter, Stream, checked_output, checked_progress
 from osapi.rules.retry import check_policy
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ _NOTHING = msgspec.Raw(b"null")
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What a handler is told about the job it runs; times in Unix seconds."""
+    """What a handler is told about the job it runs, times in Unix seconds, and what it can say meanwhile.
+
+    In a handler's own tests, make one yourself; with `reporter=osapi.Recorder()` you can look at what was reported.
+    """
 
     id: str
     operation: str
@@ -42,6 +46,32 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
     created: float
     finish_by: float
+    reporter: Reporter = msgspec.field(default_factory=Recorder)
+
+    def progress(self, fraction: float | None, message: str = "") -> None:
+        """Report how far the work has come, from 0 to 1 or None if nobody knows, and what it does now.
+
+        Does not wait: of what is reported within a fifth of a second, the last is stored. What is reported after the
+        handler has ended is not. Of a message 200 characters are kept. From a thread, call it by
+        `trio.from_thread.run_sync`.
+
+        Raises:
+            InvalidReportError
+
+        """
+        self.reporter.take_progress(*checked_progress(fraction, message))
+
+    def output(self, data: str | bytes | bytearray, *, stream: Stream = "stdout") -> None:
+        """Write output, which clients can read while the job runs; text is UTF-8.
+
+        Does not wait: what is written within a fifth of a second is stored together. Beyond `Settings.max_output`
+        for all attempts it is dropped. Otherwise as `progress`.
+
+        Raises:
+            InvalidReportError
+
+        """
+        self.reporter.take_output(*checked_output(data, stream))
 
     def cleanup(self, seconds: float = 5.0) -> trio.CancelScope:
         """Shield what a handler does last when it is cancelled, for so many seconds, at most 30.

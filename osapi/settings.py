@@ -16,7 +16,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     the lease: an agent that is silent for so long loses what it was running. An agent counts as gone when
     `registry_ttl` has passed since its last `heartbeat`; what it tells of its host lives for `facts_ttl` and is told
     again every `facts_interval`. `drain` bounds how long an agent that stops waits for
-    its running jobs, `persist` how long a write is repeated while the broker cannot be reached.
+    its running jobs, `persist` how long a write is repeated while the broker cannot be reached. `max_output` bounds
+    what is kept of the output of one slot, `max_result` a result.
 
     `max_deliver` bounds deliveries, which are not attempts: an agent gives a delivery back while another one holds
     the lease, and a job goes round until somebody offers its operation. A small bound would give healthy jobs up;
@@ -49,6 +50,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dead_letter_max_msgs: int = 1000
     drain: float = 10.0
     persist: float = 10.0
+    max_output: int = 1024 * 1024
+    max_result: int = 16 * 1024 * 1024
     storage: Storage = "file"
     replicas: int = 1
 
@@ -63,6 +66,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _limit("max_deliver", self.max_deliver)
         _at_least("drain", self.drain, 0.0)
         _at_least("persist", self.persist, 0.0)
+        _at_least("max_output", self.max_output, 0)
+        _at_least("max_result", self.max_result, 1)
         if not 0.0 < self.within <= self.job_ttl:
             raise InvalidSettingError(
                 self.within,

@@ -102,7 +102,7 @@ class Submitter:
             await self._learn_facts()
         hosts, away = await self._freeze(target)
         definition = self._define(request, target, hosts)
-        handle = JobHandle(definition, self._operation(definition.operation))
+        handle = JobHandle(definition, self._operation(definition.operation), self._store)
         self._collector.track(handle)
         try:
             standing = await self._write(definition, target, away=away)
@@ -126,7 +126,7 @@ class Submitter:
             known = self._collector.known(definition.id)
             if known is not None:
                 return known
-            handle = JobHandle(definition, self._operation(definition.operation))
+            handle = JobHandle(definition, self._operation(definition.operation), self._store)
             start = partial(self._nursery.start, self._collector.follow_job, handle)
             await insist(start, self._store.settings.persist)
             return handle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 import trio
@@ -63,6 +64,7 @@ class Shell(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class CommandResult(Struct, frozen=True, kw_only=True):
     """What a command wrote, and its exit status: 128 + n if signal n ended it.
 
+    It can be read while the command runs, too: see `osapi.JobHandle.output`.
     Of each output the first 256 KiB are kept, and `truncated` says that there was more.
     """
 
@@ -81,18 +83,20 @@ def offer(system: System) -> osapi.Operations:
     @operations.modify("command.exec.run", permission=EXECUTE, policy=_POLICY)
     async def execute(job: osapi.Job, data: Exec) -> CommandResult:
         """Run a program without a shell; an exit status other than 0 is a result and no failure."""
-        return await _run(system, [data.command, *data.args], data.cwd, data.timeout)
+        return await _run(job, system, [data.command, *data.args], data.cwd, data.timeout)
 
     @operations.modify("command.shell.run", permission=EXECUTE, policy=_POLICY)
     async def shell(job: osapi.Job, data: Shell) -> CommandResult:
         """Run a line in /bin/sh; an exit status other than 0 is a result and no failure."""
-        return await _run(system, [_SHELL, "-c", data.command], data.cwd, data.timeout)
+        return await _run(job, system, [_SHELL, "-c", data.command], data.cwd, data.timeout)
 
     return operations
 
 
-async def _run(system: System, command: Sequence[str], cwd: str | None, seconds: float) -> CommandResult:
-    stdout, stderr = Output(), Output()
+async def _run(
+    job: osapi.Job, system: System, command: Sequence[str], cwd: str | None, seconds: float
+) -> CommandResult:
+    stdout, stderr = Output(tell=job.output), Output(tell=partial(job.output, stream="stderr"))
     started = trio.current_time()
     with trio.move_on_after(seconds):
         status = await system.run(command, cwd=cwd, stdout=stdout, stderr=stderr)

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from trio.abc import ReceiveStream
 
 ROOM: Final = 256 * 1024
 
 
 class Output:
-    """The first `room` bytes that a program writes to one of its pipes."""
+    """The first `room` bytes that a program writes to one of its pipes; `tell` hears of all of them as they come."""
 
-    def __init__(self, room: int = ROOM) -> None:
+    def __init__(self, room: int = ROOM, *, tell: Callable[[bytes | bytearray], None] | None = None) -> None:
         self._room = room
+        self._tell = tell
         self._kept = bytearray()
         self._dropped = False
 
@@ -28,6 +31,8 @@ class Output:
                 left = self._room - len(self._kept)
                 self._kept += chunk[:left]
                 self._dropped = self._dropped or len(chunk) > left
+                if self._tell is not None:
+                    self._tell(chunk)
 
     def told(self) -> tuple[str, bool]:
         """Return the text and whether some of it is missing; bytes that are no UTF-8 are replaced.

@@ -114,6 +114,6 @@ async def _collect(api: Api, handle: osapi.JobHandle, *, merged: bool) -> list[d
     # An agent of another version may answer what does not fit here. It is told as it is.
     with trio.move_on_after(waited), suppress(osapi.InvalidPayloadError):
         await handle.result()
-    records = handle.records
+    records = await handle.load()
     rows = [row(records.get(slot), slot, waited, handle.id, merged=merged) for slot in slots(handle.definition)]
     return sorted(rows, key=lambda found: found["hostname"])

@@ -63,8 +63,8 @@ def host_of(record: Record) -> str:
 
 
 def _result(record: Record) -> Any:
-    # What is no result is empty, which JSON does not have.
-    return record.result if record.status is SlotStatus.COMPLETED else None
+    # What is no result is empty, which JSON does not have; nor is one that lies beside its record, as in a list.
+    return record.result if record.status is SlotStatus.COMPLETED and record.parts is None else None
 
 
 def _response(record: Record) -> shapes.HostResponse:

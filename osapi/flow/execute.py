@@ -82,6 +82,7 @@ async def execute(run: Run, facts: FlatFacts) -> Outcome:
         attempt=record.attempt,
         created=definition.created,
         finish_by=definition.finish_by,
+        reporter=run,
     )
     outcome: Outcome | None = None
     with run.scope:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
 
 from osapi.errors import ConflictError, TransportError
-from osapi.flow.persist import write
+from osapi.flow.persist import insist, write
+from osapi.flow.reports import Reports
 from osapi.rules import lifecycle
 from osapi.rules.codec import RECORD
+from osapi.rules.records import SlotStatus
 
 if TYPE_CHECKING:
     from osapi.flow.claim import Claimed
     from osapi.flow.store import Store
     from osapi.rules.records import Order, Record
+    from osapi.rules.reports import Stream
 
 _log = logging.getLogger("osapi.agent")
 
@@ -27,13 +31,14 @@ class Run:
     """One attempt of one slot, held under a lease.
 
     `scope` is the handler's: it ends with the attempt's own time, with the job's, or with the lease, whichever
-    is first. Times are of Trio's clock.
+    is first. Times are of Trio's clock. `nursery` gets a task if the handler reports something.
     """
 
-    def __init__(self, store: Store, claimed: Claimed) -> None:
+    def __init__(self, store: Store, claimed: Claimed, nursery: trio.Nursery) -> None:
         self.claimed = claimed
         self.lost = False
         self._store = store
+        self._nursery = nursery
         self._length = store.settings.ack_wait
         now = trio.current_time()
         left = claimed.definition.finish_by - store.now()
@@ -46,23 +51,43 @@ class Run:
         self.scope = trio.CancelScope(deadline=min(self.ends_at, self.lease_ends_at))
         self._ending = False
         self._writing: trio.Lock | None = None
+        self._reports: Reports | None = None
+        self._in_doubt = False
+
+    def take_progress(self, fraction: float | None, message: str) -> None:
+        """Take how far the handler has come, unless the attempt is over."""
+        if not self._ending:
+            self._reporting().progress(fraction, message)
+
+    def take_output(self, data: bytes, stream: Stream) -> None:
+        """Take what the handler wrote, unless the attempt is over."""
+        if not self._ending:
+            self._reporting().output(data, stream)
+
+    def _reporting(self) -> Reports:
+        # Most handlers report nothing, and pay nothing.
+        if self._reports is None:
+            self._reports = Reports(self._store, self.claimed)
+            self._nursery.start_soon(self._reports.keep, self.renew)
+        return self._reports
 
     async def renew(self) -> None:
-        """Prolong the lease, here and at the broker.
+        """Prolong the lease, here and at the broker, and store what the handler has reported.
 
         When somebody else has taken the slot, the handler is cancelled. When the broker is away, the lease runs
         on to its end.
         """
-        if self._writing is None:
-            self._writing = trio.Lock()
-        async with self._writing:
+        async with self._lock():
             if self.lost or self._ending:
                 return
-            # Counted from before the write: the others count from when it arrives.
-            now = trio.current_time()
-            self.renew_at = now + self._length * RENEW_AFTER
-            until = self._store.now() + self._length
+            self.renew_at = trio.current_time() + self._length * RENEW_AFTER
             try:
+                if self._reports is not None:
+                    await self._reports.store()
+                # Counted from before the write: the others count from when it arrives.
+                now = trio.current_time()
+                self.renew_at = now + self._length * RENEW_AFTER
+                until = self._store.now() + self._length
                 await self._write(lifecycle.renew(self.claimed.record, until=until, now=self._store.now()))
             except ConflictError:
                 self.lose("somebody else took it over")
@@ -73,6 +98,17 @@ class Run:
             self.claimed.delivery.in_progress()
             self.lease_ends_at = now + self._length
             self.scope.deadline = min(self.ends_at, self.lease_ends_at)
+
+    async def conclude_reports(self) -> None:
+        """Store what the handler reported last, so that the record that ends the attempt tells of it.
+
+        Raises:
+            DisconnectedError, UncertainError
+
+        """
+        if self._reports is not None and not self.lost:
+            async with self._lock():
+                await self._reports.store(last=True)
 
     async def finish(self, record: Record) -> None:
         """Write the record that ends the attempt.
@@ -96,6 +132,12 @@ class Run:
             self.order = order
             self.scope.cancel()
 
+    def end(self) -> None:
+        """Take no more reports, and let no task of the run outlive it."""
+        self._ending = True
+        if self._reports is not None:
+            self._reports.scope.cancel()
+
     def lose(self, why: str) -> None:
         """Stop the handler: the slot is not ours any more."""
         _log.warning(
@@ -104,8 +146,16 @@ class Run:
         self.lost = True
         self.scope.cancel()
 
+    def _lock(self) -> trio.Lock:
+        if self._writing is None:
+            self._writing = trio.Lock()
+        return self._writing
+
     async def _write(self, record: Record) -> None:
         claimed = self.claimed
+        if self._in_doubt:
+            await self._look()
+        self._in_doubt = True
         claimed.revision = await write(
             self._store.responses,
             claimed.key,
@@ -114,4 +164,14 @@ class Run:
             ttl=self._store.ttl(claimed.definition),
             patience=self._store.settings.persist,
         )
+        self._in_doubt = False
         claimed.record = record
+
+    async def _look(self) -> None:
+        """Learn whether a write of ours that was cancelled, or had no answer, was stored: then it is to be replaced."""
+        claimed = self.claimed
+        entry = await insist(partial(self._store.responses.get, claimed.key), self._store.settings.persist)
+        if entry is not None:
+            stored = RECORD.decode(entry.value)
+            if stored.lease == claimed.record.lease and stored.status is SlotStatus.RUNNING:
+                claimed.revision = entry.revision

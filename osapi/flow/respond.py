@@ -11,6 +11,7 @@ from osapi.errors import ConflictError, LimitReachedError, PayloadTooLargeError,
 from osapi.flow.claim import answer
 from osapi.flow.execute import Again, Cancelled, Completed, Failed, Lost, Skipped
 from osapi.flow.notify import notify_later
+from osapi.flow.parts import store_parts
 from osapi.rules import lifecycle
 from osapi.rules.records import SlotStatus
 from osapi.rules.retry import next_attempt
@@ -46,9 +47,10 @@ async def respond(store: Store, counters: Counters, run: Run, outcome: Outcome, 
     if isinstance(outcome, Lost):
         counters.lost += 1
         return
+    await run.conclude_reports()
     record = conclude(run, outcome, now=store.now(), draw=draw)
     try:
-        record = await _finish(run, record, store.now())
+        record = await _finish(store, run, record)
     except ConflictError as error:
         counters.lost += 1
         _log.warning("job %s: a late result is refused: %s", record.job, error)
@@ -65,12 +67,13 @@ def _given_up(run: Run, outcome: Outcome, record: Record) -> bool:
     return isinstance(outcome, Again) and record.status is SlotStatus.FAILED and run.claimed.policy.attempts > 1
 
 
-async def _finish(run: Run, record: Record, now: float) -> Record:
+async def _finish(store: Store, run: Run, record: Record) -> Record:
     try:
+        record = await store_parts(store, run.claimed, record)
         await run.finish(record)
     except (PayloadTooLargeError, LimitReachedError) as error:
         # There is room for this one: it takes the place of the claim.
-        record = lifecycle.fail(run.claimed.record, f"the result cannot be stored: {error}", now=now)
+        record = lifecycle.fail(run.claimed.record, f"the result cannot be stored: {error}", now=store.now())
         await run.finish(record)
     return record
 
@@ -131,6 +134,9 @@ async def release(store: Store, run: Run, deaf: Callable[[], Awaitable[None]]) -
     with trio.CancelScope(shield=True, deadline=trio.current_time() + _RELEASE_SECONDS):
         if claimed.record.status is SlotStatus.RUNNING:
             try:
+                # The other half of the time is for the record, which matters more.
+                with trio.move_on_after(_RELEASE_SECONDS / 2):
+                    await run.conclude_reports()
                 await run.finish(lifecycle.release(claimed.record, f"{claimed.record.host} stopped", now=store.now()))
             except TransportError as error:
                 _log.warning("job %s: could not be given back: %s", claimed.definition.id, error)

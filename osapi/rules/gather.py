@@ -97,10 +97,14 @@ def timeline(definition: Definition, records: Iterable[Record]) -> list[Event]:
 
 
 def record_events(record: Record) -> list[Event]:
-    """Return what one record tells, oldest first; a later record of the slot only adds to it."""
+    """Return what one record tells, oldest first; a later record of the slot only adds to it.
+
+    Of the progress in each attempt it tells the last.
+    """
     events: list[Event] = []
     for attempt in record.earlier:
         events.append(_started(attempt.claimed, attempt.host, attempt.number))
+        events.extend(_progress(attempt))
         events.append(
             Event(
                 at=attempt.ended,
@@ -112,6 +116,7 @@ def record_events(record: Record) -> list[Event]:
         )
     if record.status is not _S.RETRYABLE and record.attempt:
         events.append(_started(record.claimed, record.host, record.attempt))
+        events.extend(_progress(record))
     if record.status in TERMINAL:
         message = f"attempt {record.attempt}" if record.attempt else ""
         events.append(
@@ -128,6 +133,14 @@ def record_events(record: Record) -> list[Event]:
 
 def _started(at: float, host: str, number: int) -> Event:
     return Event(at=at, event="started", host=host, message=f"attempt {number}")
+
+
+def _progress(of: Attempt | Record) -> list[Event]:
+    if not of.progressed:
+        return []
+    share = "" if of.progress is None else f"{of.progress:.0%}"
+    message = ": ".join(told for told in (share, of.message) if told)
+    return [Event(at=of.progressed, event="progress", host=of.host, message=message)]
 
 
 def _next(attempt: Attempt, most: int) -> str:

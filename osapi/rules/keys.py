@@ -159,8 +159,8 @@ def parse_response_key(key: str) -> ResponseKey:
 
 
 def response_pattern(origin: str) -> str:
-    """Match every record of every job of one client."""
-    return f"{_checked_token(origin)}.>"
+    """Match every record of every job of one client, without what lies beside the records."""
+    return f"{_checked_token(origin)}.*.*"
 
 
 def slots_pattern(origin: str, job_id: str) -> str:
@@ -168,9 +168,19 @@ def slots_pattern(origin: str, job_id: str) -> str:
     return f"{_checked_token(origin)}.{_checked_id(job_id)}.*"
 
 
+def output_key(record_key: str, attempt: int, number: int) -> str:
+    """Name the key of `job-responses` that holds a chunk of what an attempt wrote, beside its record."""
+    return f"{record_key}.out.{attempt}.{number:06d}"
+
+
+def part_key(record_key: str, attempt: int, number: int) -> str:
+    """Name the key of `job-responses` that holds a part of an attempt's result, beside its record."""
+    return f"{record_key}.part.{attempt}.{number:06d}"
+
+
 def job_response_pattern(job_id: str) -> str:
-    """Match every record of one job, whoever submitted it."""
-    return f"*.{_checked_id(job_id)}.*"
+    """Match every record of one job, whoever submitted it, and what lies beside the records."""
+    return f"*.{_checked_id(job_id)}.>"
 
 
 def agent_key(hostname: str) -> str:

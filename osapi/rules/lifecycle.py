@@ -207,6 +207,10 @@ def _pause(record: Record, move: Move, ended: Attempt, next_at: float, now: floa
         lease="",
         lease_until=0.0,
         earlier=(*record.earlier, ended),
+        progress=None,
+        message="",
+        progressed=0.0,
+        output=None,
     )
 
 
@@ -225,4 +229,8 @@ def _ended(
         outcome=outcome,
         error=error[:MAX_EARLIER_ERROR],
         next_at=next_at,
+        progress=record.progress,
+        message=record.message,
+        progressed=record.progressed,
+        output=record.output,
     )

@@ -119,6 +119,21 @@ class Orders(Struct, frozen=True, kw_only=True):
     orders: tuple[Order, ...]
 
 
+class Output(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How much an attempt wrote: the chunks that are stored and their bytes, and the bytes that were dropped."""
+
+    chunks: int = 0
+    bytes: int = 0
+    dropped: int = 0
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """In how many parts a large result is stored, and its size in bytes."""
+
+    count: int
+    size: int
+
+
 class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An attempt that ended without ending the job: it may be tried again, was lost, or was given back."""
 
@@ -129,14 +144,19 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     outcome: Literal["retryable", "lost", "released"]
     error: str = ""
     next_at: float | None = None
+    progress: float | None = None
+    message: str = ""
+    progressed: float = 0.0
+    output: Output | None = None
 
 
 class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The record of one slot. Only the holder of its lease writes it, always by compare-and-set.
 
     `earlier` tells the story of the attempts before this one, `max_attempts` how many its policy allows, `by` who
-    cancelled it. Unknown fields are ignored when it is read: they
-    are additions, and the lease holder is the only one who would write it back.
+    cancelled it. `progress`, from 0 to 1, and `message` are what the handler reported last, `progressed` is when;
+    `output` is what it wrote. With `parts` the result lies beside the record. Unknown fields are ignored when it is
+    read: they are additions, and the lease holder is the only one who would write it back.
     """
 
     v: int
@@ -156,6 +176,11 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str | None = None
     by: str = ""
     earlier: tuple[Attempt, ...] = ()
+    progress: float | None = None
+    message: str = ""
+    progressed: float = 0.0
+    output: Output | None = None
+    parts: Parts | None = None
 
 
 class Story(Struct, frozen=True, kw_only=True, omit_defaults=True):

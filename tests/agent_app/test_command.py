@@ -93,6 +93,36 @@ async def test_an_argument_may_refer_to_a_fact(
         assert result((await handle.result())["web-01"]).stdout == "/\n"
 
 
+async def test_what_a_command_writes_is_read_while_it_runs(
+    osapi_broker: Broker, osapi_operations: osapi.Operations, osapi_client: osapi.Client, system: PretendedSystem
+) -> None:
+    go = system.folder / "go"
+    line = f"echo one; echo two >&2; while [ ! -e {go} ]; do sleep 0.01; done; echo three"
+    async with (
+        osapi_broker.connect() as transport,
+        osapi.Agent(transport, osapi_operations, hostname="web-01"),
+    ):
+        handle = await osapi_client.submit("command.shell.run", Shell(command=line), target="web-01")
+        read = {"stdout": "", "stderr": ""}
+        async for chunk in handle.output():
+            read[chunk.stream] += chunk.text
+            if read == {"stdout": "one\n", "stderr": "two\n"}:
+                assert not handle.done
+                go.touch()
+
+        assert read == {"stdout": "one\nthree\n", "stderr": "two\n"}
+        assert result((await handle.result())["web-01"]).stdout == read["stdout"]
+
+
+async def test_output_does_not_need_a_run(system: PretendedSystem) -> None:
+    recorder = osapi.Recorder()
+    job = osapi.Job(id="1", operation="", target="", host="", attempt=1, created=0.0, finish_by=0.0, reporter=recorder)
+
+    await command.offer(system)["command.exec.run"].handler(job, Exec(command="echo", args=("hello",)))
+
+    assert recorder.output == [("stdout", b"hello\n")]
+
+
 async def test_a_flood_is_kept_in_part(do: Do) -> None:
     told = result(await do("command.exec.run", command="head", args=["-c", "2000000", "/dev/zero"]))
 

@@ -128,6 +128,12 @@ async def sleep(job: osapi.Job, data: float) -> str:
     return "awake"
 
 
+@operations.query("test.large", policy=osapi.Policy(timeout=1000.0))
+async def large(job: osapi.Job, data: float) -> str:
+    await trio.sleep(0.0 if job.host == "web-01" else data)
+    return "x" * 1_500_000
+
+
 @operations.modify("test.touch")
 async def touch(job: osapi.Job) -> None:
     pass

@@ -44,7 +44,7 @@ class World:
 
     @asynccontextmanager
     async def mortal(self, hostname: str, **options: Any) -> AsyncGenerator[Mortal]:
-        """Run an agent that can be killed: from then on nothing it does reaches the broker."""
+        """Run an agent that can be killed: from then on nothing it does reaches the broker. `faults` are its wire's."""
         mortal = Mortal(trio.CancelScope())
         async with trio.open_nursery() as nursery:
             await nursery.start(self._live, mortal, hostname, options)
@@ -55,8 +55,9 @@ class World:
         self, mortal: Mortal, hostname: str, options: dict[str, Any], *, task_status: trio.TaskStatus[None]
     ) -> None:
         options = {"operations": operations, "settings": self.settings, **options}
+        faults = options.pop("faults", None)
         with mortal.scope:
-            async with self.broker.connect() as transport:
+            async with self.broker.connect(faults=faults) as transport:
                 mortal.transport = transport
                 async with osapi.Agent(transport, hostname=hostname, **options) as agent:
                     mortal.agent = agent

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 import osapi
 from osapi import SlotStatus
@@ -110,11 +111,15 @@ async def test_a_payload_over_the_size_limit(autojump_clock: object, world: Worl
 
 
 async def test_a_result_over_the_size_limit_fails_the_job(autojump_clock: object, world: World) -> None:
-    async with world.agent("web-01"), world.client() as client:
-        answer = (await (await client.submit("test.big", 2_000_000)).result())["web-01"]
+    settings = replace(world.settings, max_result=1000)
+    async with world.agent("web-01", settings=settings), world.client() as client:
+        # Two bytes are the quotes.
+        assert (await (await client.submit("test.big", 998)).result())["web-01"].unwrap() == "x" * 998
+        answer = (await (await client.submit("test.big", 999)).result())["web-01"]
     assert answer.status is SlotStatus.FAILED
-    assert "the result cannot be stored" in answer.error
-    assert "at most 1048576 bytes" in answer.error
+    assert answer.error == (
+        "the result cannot be stored: payload 'result of test.big': is 1001 bytes; at most 1000 bytes are accepted"
+    )
 
 
 async def test_a_handler_that_returns_what_its_annotation_forbids(autojump_clock: object, world: World) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from osapi.rules import gather
 from osapi.rules.lifecycle import TERMINAL
@@ -100,3 +101,31 @@ def test_a_later_record_only_adds_events() -> None:
 def test_a_slot_nobody_started_has_only_its_end() -> None:
     (event,) = gather.record_events(record(S.UNREACHABLE, attempt=0, updated=201.0, error="gone"))
     assert (event.event, event.message, event.error) == ("expired", "", "gone")
+
+
+def test_the_timeline_tells_how_far_each_attempt_came() -> None:
+    story = (
+        Attempt(
+            number=1,
+            host="a",
+            claimed=101.0,
+            ended=105.0,
+            outcome="lost",
+            progress=0.5,
+            message="half",
+            progressed=104.0,
+        ),
+    )
+    second = record(host="b", attempt=2, claimed=106.0, progress=0.123, progressed=107.0, earlier=story)
+    third = replace(second, progress=None, message="cleaning up", progressed=108.0)
+    told = [(e.at, e.event, e.host, e.message) for e in gather.record_events(second)]
+    assert told == [
+        (101.0, "started", "a", "attempt 1"),
+        (104.0, "progress", "a", "50%: half"),
+        (105.0, "retryable", "a", "attempt 1"),
+        (106.0, "started", "b", "attempt 2"),
+        (107.0, "progress", "b", "12%"),
+    ]
+    assert gather.record_events(third)[-1].message == "cleaning up"
+    done = replace(third, status=S.FAILED, updated=109.0, error="no")
+    assert gather.record_events(done)[:-1] == gather.record_events(third)

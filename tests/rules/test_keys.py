@@ -116,7 +116,20 @@ def test_a_response_key_says_whose_it_is(client: str, slot: str) -> None:
     subjects.check_key(key)
     assert keys.parse_response_key(key) == (origin, JOB_ID, slot)
     assert subjects.matches(keys.response_pattern(origin), key)
+    assert subjects.matches(keys.slots_pattern(origin, JOB_ID), key)
     assert subjects.matches(keys.job_response_pattern(JOB_ID), key)
+
+
+@given(hosts | st.just(ANY_SLOT), st.integers(1, 200), st.integers(0, 2_000_000))
+def test_what_lies_beside_a_record_is_only_found_with_the_whole_job(slot: str, attempt: int, number: int) -> None:
+    record = keys.response_key("c1", JOB_ID, slot)
+    beside = {keys.output_key(record, attempt, number), keys.part_key(record, attempt, number)}
+    assert len(beside) == 2
+    for key in beside:
+        subjects.check_key(key)
+        assert subjects.matches(keys.job_response_pattern(JOB_ID), key)
+        assert not subjects.matches(keys.response_pattern("c1"), key)
+        assert not subjects.matches(keys.slots_pattern("c1", JOB_ID), key)
 
 
 @pytest.mark.parametrize("key", ["", "jobs", "jobs.", "job.1", "jobs.*", "jobs.1.2", "jobs.G"])
@@ -145,6 +158,7 @@ def test_parsing_takes_exactly_what_the_builder_writes(key: str) -> None:
 BUILDERS: list[Callable[[str], str]] = [
     keys.job_key,
     keys.job_response_pattern,
+    lambda job_id: keys.slots_pattern("c1", job_id),
     keys.job_subjects,
     lambda job_id: keys.response_key("c1", job_id, "a"),
     lambda job_id: keys.schedule_subject(job_id, "a"),
@@ -163,6 +177,8 @@ def test_no_builder_takes_an_id_that_could_be_a_pattern(build: Callable[[str], s
 def test_an_origin_is_a_token(origin: str) -> None:
     with pytest.raises(InvalidKeyError, match="is not a token"):
         keys.response_pattern(origin)
+    with pytest.raises(InvalidKeyError, match="is not a token"):
+        keys.slots_pattern(origin, JOB_ID)
     with pytest.raises(InvalidKeyError, match="is not a token"):
         keys.response_key(origin, JOB_ID, "a")
 
