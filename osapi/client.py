@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from osapi.dead_letters import DeadLetter, DeadLetters, Wanted
 from osapi.detail import JobDetail, read_details, with_results
-from osapi.errors import InvalidSettingError, UnknownJobError, UnknownLetterError, shown
+from osapi.errors import InvalidSettingError, KeyReusedError, UnknownJobError, UnknownLetterError, shown
 from osapi.flow.cancel import cancel
 from osapi.flow.collect import Collector
 from osapi.flow.notify import withdraw
@@ -259,17 +259,22 @@ class Client:
         for record in await self._read(partial(self._store.responses.keys, job_response_pattern(job_id))):
             await self._read(partial(self._store.responses.purge, record))
 
-    async def retry(self, job_id: str, *, target: str | None = None) -> JobHandle:
+    async def retry(self, job_id: str, *, target: str | None = None, key: str | None = None) -> JobHandle:
         """Submit a job once more, to its own target unless another is given; both jobs name each other.
+
+        With an idempotency `key`, which must be another than the job's own, it is retried once, as with `submit`.
 
         Raises:
             UnknownJobError, and all that `submit` raises.
 
         """
-        return await self._again(await self._definition(job_id), target)
+        definition = await self._definition(job_id)
+        if key is not None and key == definition.key:
+            raise KeyReusedError(f"idempotency key {shown(key)} stands for job {job_id} itself; use another key")
+        return await self._again(definition, target, key)
 
-    async def _again(self, old: Definition, target: str | None) -> JobHandle:
-        handle = await self._submitter.submit(again(old, target, self._settings.job_ttl))
+    async def _again(self, old: Definition, target: str | None, key: str | None) -> JobHandle:
+        handle = await self._submitter.submit(again(old, target, self._settings.job_ttl, key))
         link = partial(self._store.jobs.put, retried_key(old.id), handle.id.encode(), ttl=self._store.ttl(old))
         await self._read(link)
         return handle
@@ -306,7 +311,7 @@ class Client:
         """Submit the job of a dead letter once more, then remove the letter.
 
         It goes to the job's own target; of a broadcast, to the host that gave it up. Cancelled, or failing, the job
-        was submitted or not, and the letter is still there.
+        was submitted or not, and the letter is still there: replayed again, by whomever, it is the same job.
 
         Raises:
             UnknownLetterError: it is not there, or nothing is left of its job.
@@ -316,7 +321,9 @@ class Client:
         letter = await self.dead_letter(sequence)
         if letter.job is None:
             raise UnknownLetterError(f"nothing is left of the job of dead letter {sequence}: it cannot be replayed")
-        handle = await self._again(letter.job.definition, letter.host or None)
+        # The moment besides: a stream that was made anew counts from 1 again.
+        once = f"dead letter {letter.sequence} of {letter.at!r}"
+        handle = await self._again(letter.job.definition, letter.host or None, once)
         await self._letters.purge(sequence)
         return handle
 

@@ -196,7 +196,7 @@ def _seconds(name: str, seconds: float, most: float) -> float:
     return seconds
 
 
-def again(old: Definition, target: str | None, most: float) -> Request:
+def again(old: Definition, target: str | None, most: float, key: str | None) -> Request:
     """Return the request for another job like this one, for its own target unless another is given."""
     within = min(old.finish_by - old.created, most)
     return Request(
@@ -208,5 +208,6 @@ def again(old: Definition, target: str | None, most: float) -> Request:
         start_within=None if old.start_by is None else min(old.start_by - old.created, within),
         timeout=old.timeout,
         policy=old.policy,
+        key=key,
         retry_of=old.id,
     )

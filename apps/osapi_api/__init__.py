@@ -9,9 +9,10 @@
 #   cors.py       which web pages may ask
 #   security.py   tokens: made, checked, and what they allow
 #   inputs.py     what the request says: query and body, within bounds
-#   endpoints.py  what an endpoint is, and what its handler is given
+#   idempotency.py  requests that are repeated, and submit nothing twice
+#   endpoints.py  what an endpoint is, and what its handler is given; offered.py: which there are
 #   routes.py     which path stands for which operation
-#   domain.py     the operations; jobs.py, agents.py, health.py: the rest
+#   domain.py     the operations; jobs.py, orders.py, dead_letters.py, agents.py, health.py: the rest
 #   views.py      a stored job and an agent in the words of the API
 #   shapes.py     those words: every answer's type
 #   problems.py   every error as application/problem+json

@@ -10,9 +10,10 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 
 import osapi
-from osapi_api import agents, domain, health, jobs, openapi
+from osapi_api import health, openapi
 from osapi_api.dispatch import answer, answer_nothing, guard
 from osapi_api.endpoints import Api
+from osapi_api.offered import endpoints as offered
 from osapi_api.options import Options
 from osapi_api.problems import ProblemError
 
@@ -80,7 +81,7 @@ def create_blueprint(
 
 def _blueprint(api: Api, name: str) -> Blueprint:
     blueprint = Blueprint(name, __name__)
-    endpoints = [*jobs.ENDPOINTS, *agents.ENDPOINTS, *health.ENDPOINTS, *domain.endpoints(api.operations)]
+    endpoints = offered(api.operations)
     endpoints.append(openapi.endpoint(endpoints))
     for endpoint in endpoints:
         _add(blueprint, api, endpoint)

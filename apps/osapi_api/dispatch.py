@@ -12,6 +12,7 @@ from quart_trio.wrappers import TrioResponse
 
 from osapi_api import cors
 from osapi_api.endpoints import Call
+from osapi_api.idempotency import once, read_key
 from osapi_api.inputs import read_body, read_query
 from osapi_api.problems import CONTENT_TYPE, ProblemError, body_of, not_allowed, problem_of
 from osapi_api.security import TokenError
@@ -138,5 +139,8 @@ async def _reply(api: Api, endpoint: Endpoint, path: dict[str, str]) -> Reply:
     if endpoint.body is not None:
         body = await read_body(request, endpoint.body, api.options)
     prefer = ",".join(request.headers.getlist("Prefer"))
-    call = Call(api, path, query, body, _RESPOND_ASYNC.search(prefer) is not None, identity)
-    return await endpoint.handler(call)
+    # Of a job that is retried, the key is another than that of the job itself.
+    key = read_key(request, identity, path.get("job_id", "")) if endpoint.takes_key else None
+    call = Call(api, path, query, body, _RESPOND_ASYNC.search(prefer) is not None, identity, key)
+    with once():
+        return await endpoint.handler(call)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from osapi_api.endpoints import Api, Call
 
 _REFUSALS: Final[Mapping[int, Any]] = {400: Problem, 413: Problem, 415: Problem, 429: Problem, 503: Problem}
+_REUSED: Final[Mapping[int, Any]] = {422: Problem}
 
 
 def endpoints(operations: osapi.Operations) -> list[Endpoint]:
@@ -44,7 +45,14 @@ def _own(route: Route, operation: osapi.Operation) -> Endpoint:
         body=Any if route.takes_body and operation.takes_data else None,
         body_schema=operation.data_type if route.takes_body else None,
         body_omits=tuple(route.fields.values()),
-        answers={route.status: answer, **asynchronous, **absent, **_REFUSALS},
+        takes_key=route.takes_body,
+        answers={
+            route.status: answer,
+            **asynchronous,
+            **absent,
+            **(_REUSED if route.takes_body else {}),
+            **_REFUSALS,
+        },
     )
 
 
@@ -59,7 +67,8 @@ def _generic(operation: osapi.Operation) -> Endpoint:
         permission=operation.permission,
         body=Any,
         body_schema=operation.data_type if operation.takes_data else None,
-        answers={200: shapes.Results, 202: shapes.JobAccepted, **_REFUSALS},
+        takes_key=True,
+        answers={200: shapes.Results, 202: shapes.JobAccepted, **_REUSED, **_REFUSALS},
     )
 
 
@@ -73,9 +82,9 @@ def _handler(route: Route, operation: osapi.Operation, *, merged: bool) -> Calla
         data = payload(operation, given, call.body)
         target = call.path["target"]
         if call.prefer_async:
-            return _accepted(call, await call.api.client.submit(operation.name, data, target=target))
+            return _accepted(call, await call.api.client.submit(operation.name, data, target=target, key=call.key))
         with _turn(call.api):
-            handle = await call.api.client.submit(operation.name, data, target=target)
+            handle = await call.api.client.submit(operation.name, data, target=target, key=call.key)
             results = await _collect(call.api, handle, merged=merged)
         if route.missing:
             _check_found(route.missing, results)

@@ -32,7 +32,10 @@ class Api:
 
 @dataclass(frozen=True)
 class Call:
-    """One request whose caller may make it: `query` and `body` are decoded as the endpoint's types."""
+    """One request whose caller may make it: `query` and `body` are decoded as the endpoint's types.
+
+    `key` is under what its job is submitted once, None if its caller did not ask for that.
+    """
 
     api: Api
     path: Mapping[str, str]
@@ -40,6 +43,7 @@ class Call:
     body: Any
     prefer_async: bool
     identity: Identity | None
+    key: str | None = None
 
     def url(self, endpoint: str, **values: Any) -> str:
         """Return the path of another endpoint, wherever the API is mounted."""
@@ -61,7 +65,8 @@ class Endpoint:
 
     `path` is in werkzeug's notation. `query` and `body` are the types that they are read as, None where there is
     none; a body of type `Any` is given to the handler as the bytes that came, `body_schema` describes them, and
-    `body_omits` names those of its fields that the path gives. `answers` maps each status to the type of its body.
+    `body_omits` names those of its fields that the path gives. `takes_key` says that it submits a job, once if the
+    request has an idempotency key. `answers` maps each status to the type of its body.
     """
 
     name: str
@@ -75,3 +80,4 @@ class Endpoint:
     body: Any = None
     body_schema: Any = None
     body_omits: tuple[str, ...] = ()
+    takes_key: bool = False

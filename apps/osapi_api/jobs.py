@@ -76,13 +76,17 @@ async def retry_job(call: Call) -> Reply:
     if call.identity is not None:
         authorise(api, call.identity, api.operations[operation].permission)
     body: shapes.RetryRequest = call.body or shapes.RetryRequest()
-    handle = await api.client.retry(job_id, target=body.target_hostname)
-    created = shapes.JobCreated(
+    return await created(call, await api.client.retry(job_id, target=body.target_hostname, key=call.key))
+
+
+async def created(call: Call, handle: osapi.JobHandle) -> Reply:
+    """Return the answer that tells of a job that was submitted."""
+    body = shapes.JobCreated(
         job_id=handle.id,
-        revision=await _revision(api, handle.id),
+        revision=await _revision(call.api, handle.id),
         timestamp=timestamp(handle.definition.created),
     )
-    return Reply(created, 201, {"Location": call.url("get_job", job_id=handle.id)})
+    return Reply(body, 201, {"Location": call.url("get_job", job_id=handle.id)})
 
 
 async def _revision(api: Api, job_id: str) -> int:
@@ -131,6 +135,7 @@ ENDPOINTS: Final = (
         summary="Submit a job once more; needs the permission of its operation, too",
         handler=retry_job,
         body=shapes.RetryRequest,
-        answers={201: shapes.JobCreated, 400: Problem, 404: Problem},
+        takes_key=True,
+        answers={201: shapes.JobCreated, 400: Problem, 404: Problem, 422: Problem},
     ),
 )

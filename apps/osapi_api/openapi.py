@@ -31,8 +31,10 @@ _MEANINGS: Final = {
     401: "There is no valid token",
     403: "The token does not give the permission",
     404: "There is no such thing",
+    409: "It is so already",
     413: "The body is too large",
     415: "The body is not declared as JSON",
+    422: "The idempotency key stands for another payload",
     429: "Too many requests wait for their jobs",
     500: "The server failed",
     503: "The broker cannot be reached, or is full",
@@ -44,12 +46,20 @@ _PARTS: Final = {
     "hostname": "The name of an agent",
     "interface": "The name of a network interface",
     "pid": "The number of a process",
+    "sequence": "The number of a dead letter",
 }
 
 _PREFER: Final = {
     "name": "Prefer",
     "in": "header",
     "description": "`respond-async` answers at once with 202, without waiting for the hosts",
+    "schema": {"type": "string"},
+}
+
+_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A string in quotes: repeated with it, the request submits no second job",
     "schema": {"type": "string"},
 }
 
@@ -133,7 +143,7 @@ def _parameters(each: Endpoint) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "description": _PARTS[name], "schema": {"type": "string"}}
         for name in _PATH_PART.findall(each.path)
     ]
-    return [*parts, _PREFER] if "<target>" in each.path else parts
+    return [*parts, *([_PREFER] if "<target>" in each.path else []), *([_KEY] if each.takes_key else [])]
 
 
 def _query(each: Endpoint, schema_of: Mapping[Any, Any], components: Mapping[str, Any]) -> list[dict[str, Any]]:

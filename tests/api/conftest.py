@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import uuid4
 
 import msgspec
 import pytest
@@ -14,11 +15,14 @@ from osapi_memory import Broker
 from tests.api.operations import operations
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from quart_trio import QuartTrio
 
-    from osapi_memory import MemoryTransport
+    from osapi.transport import Transport
+
+    Connect = Callable[[], AbstractAsyncContextManager[Transport]]
 
 KEY = "0123456789abcdef0123456789abcdef"
 SECURITY = osapi_api.Security(KEY, roles={"operator": ["test:read", "test:write"], "nobody": []})
@@ -34,7 +38,7 @@ class Answer(NamedTuple):
 class Rest:
     """Requests to an app, by default with a token of the role admin."""
 
-    def __init__(self, app: QuartTrio, client: osapi.Client, transport: MemoryTransport, prefix: str = "/api") -> None:
+    def __init__(self, app: QuartTrio, client: osapi.Client, transport: Any, prefix: str = "/api") -> None:
         self.app = app
         self.client = client
         self.transport = transport
@@ -83,15 +87,17 @@ async def fleet(
     agents: Mapping[str, Mapping[str, str]] = AGENTS,
     max_jobs: int = 10,
     options: osapi_api.Options | None = None,
+    connect: Connect | None = None,
     **settings: Any,
 ) -> AsyncGenerator[Rest]:
     """Run agents, and open the API to them."""
     shared = osapi.Settings(**settings)
     async with AsyncExitStack() as stack:
-        broker = await stack.enter_async_context(Broker())
-        transport = await stack.enter_async_context(broker.connect())
+        if connect is None:
+            connect = (await stack.enter_async_context(Broker())).connect
+        transport = await stack.enter_async_context(connect())
         for name, labels in agents.items():
-            wire = await stack.enter_async_context(broker.connect())
+            wire = await stack.enter_async_context(connect())
             agent = osapi.Agent(wire, operations, hostname=name, labels=labels, max_jobs=max_jobs, settings=shared)
             await stack.enter_async_context(agent)
         client = await stack.enter_async_context(osapi.Client(transport, operations, settings=shared))
@@ -105,3 +111,22 @@ async def fleet(
 async def api() -> AsyncIterator[Rest]:
     async with fleet() as rest:
         yield rest
+
+
+@pytest.fixture(params=["memory", "nats"])
+async def both(request: pytest.FixtureRequest) -> AsyncIterator[Rest]:
+    """The same over the broker in memory, and over a namespace of its own on a real server."""
+    quick: dict[str, Any] = {"heartbeat": 0.1, "registry_ttl": 1.0, "storage": "memory"}
+    if request.param == "memory":
+        async with fleet(**quick) as rest:
+            yield rest
+        return
+    url = f"{request.getfixturevalue('nats_server')}/?namespace=api-{uuid4().hex[:8]}"
+    async with fleet(connect=lambda: osapi.connect(url), **quick) as rest:
+        yield rest
+    settings = osapi.Settings()
+    async with osapi.connect(url) as transport:
+        for name in settings.buckets:
+            await transport.delete_bucket(name)
+        for name in settings.streams:
+            await transport.delete_stream(name)

@@ -137,3 +137,8 @@ async def large(job: osapi.Job, data: float) -> str:
 @operations.modify("test.touch")
 async def touch(job: osapi.Job) -> None:
     pass
+
+
+@operations.modify("test.busy", policy=osapi.Policy(attempts=2, backoff=0.02, jitter=0.0))
+async def busy(job: osapi.Job) -> None:
+    raise osapi.TransientError("busy")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from osapi_api import agents, domain, health, jobs
+from osapi_api.offered import endpoints
 from tests.api.conftest import Rest, fleet, token_of
 from tests.api.operations import operations
 
 if TYPE_CHECKING:
     from osapi_api.endpoints import Endpoint
 
-ENDPOINTS = {e.name: e for e in (*jobs.ENDPOINTS, *agents.ENDPOINTS, *health.ENDPOINTS, *domain.endpoints(operations))}
+ENDPOINTS = {e.name: e for e in endpoints(operations)}
 GUARDED = {name: endpoint for name, endpoint in ENDPOINTS.items() if endpoint.permission}
 
 # The contract's own words, so that a change of a permission does not go unnoticed.
@@ -23,8 +23,16 @@ CONTRACT = {
     "get_job": "job:read",
     "delete_job": "job:write",
     "retry_job": "job:write",
+    "cancel_job": "job:write",
+    "list_dead_letters": "job:read",
+    "get_dead_letter": "job:read",
+    "replay_dead_letter": "job:write",
+    "delete_dead_letter": "job:write",
+    "purge_dead_letters": "job:write",
     "list_agents": "agent:read",
     "get_agent": "agent:read",
+    "drain_agent": "agent:write",
+    "undrain_agent": "agent:write",
     "alive": None,
     "ready": None,
     "status": "health:read",

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 import osapi_api
-from osapi_api import agents, domain, health, jobs
+from osapi_api.offered import endpoints
 from tests.api.conftest import Rest, fleet, token_of
 from tests.api.operations import operations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ENDPOINTS = (*jobs.ENDPOINTS, *agents.ENDPOINTS, *health.ENDPOINTS, *domain.endpoints(operations))
+ENDPOINTS = endpoints(operations)
 METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"]
 # What every path may answer besides what it is described with: no token, no path, no method, no time, too much.
-ALWAYS = {400, 401, 403, 404, 405, 413, 415}
+ALWAYS = {400, 401, 403, 404, 405, 409, 413, 415, 422}
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 parts = st.one_of(
@@ -36,7 +36,19 @@ json_values = st.recursive(
     max_leaves=5,
 )
 fields = st.sampled_from(
-    ["command", "args", "timeout", "interface_name", "servers", "signal", "pid", "target_hostname", "address"]
+    [
+        "reason",
+        "hosts",
+        "command",
+        "args",
+        "timeout",
+        "interface_name",
+        "servers",
+        "signal",
+        "pid",
+        "target_hostname",
+        "address",
+    ]
 )
 bodies = st.one_of(
     st.none(),
@@ -45,7 +57,7 @@ bodies = st.one_of(
     st.dictionaries(fields, json_values, max_size=4).map(msgspec.json.encode),
     st.sampled_from([b"{", b"[" * 5000, b'{"a":1,"a":2}', b"1e999", b'"\\ud800"', b"\xff", b"NaN"]),
 )
-names = st.sampled_from(["limit", "offset", "status"]) | text
+names = st.sampled_from(["limit", "offset", "status", "all", "reason", "target"]) | text
 queries = st.just(dict[str, str]()) | st.dictionaries(names, text | st.integers().map(str), max_size=2)
 headers = st.fixed_dictionaries(
     {},
@@ -59,6 +71,7 @@ headers = st.fixed_dictionaries(
         "Access-Control-Request-Method": st.just("GET"),
         "Host": st.sampled_from(["x", "", "a b", "x:y"]),
         "Accept": st.just("text/html"),
+        "Idempotency-Key": st.sampled_from(['"a"', "a", "", '"', "a b", "é", "x" * 300]),
     },
 )
 tokens = st.sampled_from([token_of("admin")] * 20 + [token_of("read"), "", "a.b.c", "é"])

@@ -12,7 +12,7 @@ from openapi_spec_validator import validate
 import osapi
 import osapi_agent
 import osapi_api
-from osapi_api import agents, domain, health, jobs
+from osapi_api.offered import endpoints
 from osapi_api.openapi import describe
 from osapi_api.routes import ROUTES
 from tests.api.conftest import SECURITY, Rest
@@ -21,12 +21,10 @@ from tests.api.operations import operations
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FIXED = (*jobs.ENDPOINTS, *agents.ENDPOINTS, *health.ENDPOINTS)
-
 
 @pytest.mark.parametrize("registry", [operations, osapi_agent.operations, osapi.Operations()])
 def test_it_is_valid(registry: osapi.Operations) -> None:
-    validate(msgspec.json.decode(msgspec.json.encode(describe([*FIXED, *domain.endpoints(registry)]))))
+    validate(msgspec.json.decode(msgspec.json.encode(describe(endpoints(registry)))))
 
 
 def test_every_route_has_an_operation_that_agents_offer() -> None:
@@ -71,6 +69,11 @@ async def test_what_the_path_gives_is_not_in_the_body(api: Rest) -> None:
 CALLS: list[tuple[str, str, str, Any]] = [
     ("GET", "/job", "/job", None),
     ("GET", "/job?limit=0", "/job", None),
+    ("GET", "/job/dlq", "/job/dlq", None),
+    ("DELETE", "/job/dlq?all=true", "/job/dlq", None),
+    ("GET", "/job/dlq/7", "/job/dlq/{sequence}", None),
+    ("POST", "/agent/web-01/drain", "/agent/{hostname}/drain", None),
+    ("POST", "/agent/web-01/undrain", "/agent/{hostname}/undrain", None),
     ("GET", "/agent", "/agent", None),
     ("GET", "/agent/web-01", "/agent/{hostname}", None),
     ("GET", "/agent/web-99", "/agent/{hostname}", None),

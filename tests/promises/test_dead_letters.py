@@ -115,3 +115,23 @@ async def test_what_is_not_there_cannot_be_shown_or_replayed(world: World) -> No
         await jobs.purge(f"jobs.{handle.id}")
         with pytest.raises(osapi.UnknownLetterError, match="nothing is left"):
             await client.replay(letter.sequence)
+
+
+async def test_replayed_by_several_at_once_it_is_one_job(world: World) -> None:
+    async with world.client() as client, world.client() as other, world.agent("a"):
+        handle = await client.submit("test.flaky", ops.Flaky(failures=99), policy=QUICK)
+        await handle.result()
+        (letter,) = await letters(client, 1)
+        found: set[str] = set()
+
+        async def replay(by: osapi.Client) -> None:
+            try:
+                found.add((await by.replay(letter.sequence)).id)
+            except osapi.UnknownLetterError:
+                return
+
+        async with trio.open_nursery() as nursery:
+            for by in (client, other, client, other):
+                nursery.start_soon(replay, by)
+        assert len(found) == 1
+        assert len(await client.list()) == 2

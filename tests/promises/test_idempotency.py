@@ -115,3 +115,16 @@ async def test_a_job_of_another_client_can_be_followed(world: World) -> None:
         assert await one.follow(own.id) is own
         with pytest.raises(osapi.UnknownJobError):
             await two.follow("0")
+
+
+async def test_a_retry_is_submitted_once_under_a_key_of_its_own(world: World) -> None:
+    async with world.agent("a"), world.client() as client:
+        handle = await client.submit("test.echo", 1, key="k")
+        await handle.result()
+        first, again = [await client.retry(handle.id, key="again") for _ in range(2)]
+        assert first.id == again.id != handle.id
+        with pytest.raises(osapi.KeyReusedError, match="itself"):
+            await client.retry(handle.id, key="k")
+        with pytest.raises(osapi.KeyReusedError, match="another operation, target or data"):
+            await client.retry(handle.id, target="_all", key="again")
+        assert (await client.get(handle.id)).retried_as == first.id

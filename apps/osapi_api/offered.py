@@ -1,0 +1,26 @@
+"""All endpoints, in the order in which the description tells them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from osapi_api import agents, dead_letters, domain, health, jobs, orders
+
+if TYPE_CHECKING:
+    import osapi
+    from osapi_api.endpoints import Endpoint
+
+# Those that are there whatever the registry holds.
+FIXED: Final[tuple[Endpoint, ...]] = (
+    *jobs.ENDPOINTS,
+    *orders.JOB_ENDPOINTS,
+    *dead_letters.ENDPOINTS,
+    *agents.ENDPOINTS,
+    *orders.AGENT_ENDPOINTS,
+    *health.ENDPOINTS,
+)
+
+
+def endpoints(operations: osapi.Operations) -> list[Endpoint]:
+    """Return the endpoints of an API that offers these operations, without that of its description."""
+    return [*FIXED, *domain.endpoints(operations)]
