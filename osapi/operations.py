@@ -19,12 +19,13 @@ from osapi.errors import (
 )
 from osapi.rules.names import check_operation_name, nearest
 from osapi.rules.permissions import check_permission
-from osapi.rules.records import Kind, Policy
 from osapi.rules.reports import Recorder, Reporter, Stream, checked_output, checked_progress
 from osapi.rules.retry import check_policy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+
+    from osapi.rules.records import Kind, Policy
 
 Handler = TypeVar("Handler", bound="Callable[..., Awaitable[Any]]")
 
@@ -90,7 +91,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Operation:
-    """One operation: its handler with the schema that the handler's annotations are, and its rules."""
+    """One operation: its handler with the schema that the handler's annotations are, and its rules.
+
+    Without a `policy` of its own, that of the agent's settings holds.
+    """
 
     def __init__(
         self,
@@ -99,7 +103,7 @@ class Operation:
         handler: Callable[..., Awaitable[Any]],
         *,
         permission: str,
-        policy: Policy,
+        policy: Policy | None,
         transient: tuple[type[Exception], ...],
     ) -> None:
         self.name = name
@@ -198,8 +202,8 @@ class Operations:
 
         It is `async def handler(job: Job) -> Result` or `handler(job: Job, data: Data) -> Result`; the
         annotations of `data` and of the return value are its schema. `permission` defaults to `<first token of
-        the name>:read`. `transient` lists the errors after which the policy allows another attempt, besides
-        `osapi.TransientError`.
+        the name>:read`, `policy` to that of the agent's settings. `transient` lists the errors after which the policy
+        allows another attempt, besides `osapi.TransientError`.
 
         Raises:
             InvalidNameError, InvalidSettingError: when the handler is registered.
@@ -268,8 +272,8 @@ class Operations:
         verb = "read" if kind == "query" else "write"
         permission = permission or f"{name.partition('.')[0]}:{verb}"
         check_permission(permission)
-        policy = policy or Policy()
-        check_policy(policy)
+        if policy is not None:
+            check_policy(policy)
 
         def register(handler: Handler) -> Handler:
             self._known[name] = Operation(

@@ -5,7 +5,29 @@ from __future__ import annotations
 from msgspec import Struct
 
 from osapi.errors import InvalidSettingError
+from osapi.rules.records import Policy
+from osapi.rules.retry import check_policy
 from osapi.transport import BucketConfig, ConsumerConfig, Storage, StreamConfig
+
+
+class Place(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a stream or bucket is kept, and in how many copies."""
+
+    storage: Storage = "file"
+    replicas: int = 1
+
+
+class Places(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where what is not the jobs themselves is kept; None: as `Settings.storage` and `Settings.replicas` say.
+
+    `dead_letters` are the stream of dead letters and the bucket of their stories.
+    """
+
+    stream: Place | None = None
+    registry: Place | None = None
+    facts: Place | None = None
+    state: Place | None = None
+    dead_letters: Place | None = None
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,6 +61,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     job_ttl: float = 3600.0
     within: float = 300.0
     max_bytes: int = 100 * 1024 * 1024
+    max_msgs: int = -1
+    policy: Policy = Policy()
     ack_wait: float = 120.0
     max_ack_pending: int = 1000
     max_deliver: int = -1
@@ -54,6 +78,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_result: int = 16 * 1024 * 1024
     storage: Storage = "file"
     replicas: int = 1
+    places: Places = Places()
 
     def __post_init__(self) -> None:
         """Check what one field demands of another."""
@@ -64,6 +89,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _at_least("dead_letter_ttl", self.dead_letter_ttl, 0.0)
         _limit("dead_letter_max_msgs", self.dead_letter_max_msgs)
         _limit("max_deliver", self.max_deliver)
+        _limit("max_msgs", self.max_msgs)
+        check_policy(self.policy)
         _at_least("drain", self.drain, 0.0)
         _at_least("persist", self.persist, 0.0)
         _at_least("max_output", self.max_output, 0)
@@ -118,39 +145,43 @@ def _limit(name: str, value: int) -> None:
 def stream_config(settings: Settings) -> StreamConfig:
     """Return the stream of notifications: one for each job, scheduled retries besides.
 
-    It holds no count of its own: every notification belongs to a definition, so the bucket's `max_bytes` bounds
-    both, and refuses a job aloud where a full stream would drop the oldest waiting one in silence.
+    By default it holds no count of its own: every notification belongs to a definition, so the bucket's `max_bytes`
+    bounds both, and refuses a job aloud where a full stream would drop the oldest waiting one in silence.
     """
+    place = _place(settings, settings.places.stream)
     return StreamConfig(
         name=settings.stream,
         subjects=("jobs.>",),
         max_age=settings.job_ttl,
+        max_msgs=settings.max_msgs,
         max_consumers=100_000,
-        storage=settings.storage,
-        replicas=settings.replicas,
+        storage=place.storage,
+        replicas=place.replicas,
     )
 
 
 def dead_letters_config(settings: Settings) -> StreamConfig:
     """Return the stream of what the agents' consumers gave up; it outlives the jobs, and the oldest make room."""
+    place = _place(settings, settings.places.dead_letters)
     return StreamConfig(
         name=settings.dead_letter_stream,
         dead_letters_of=settings.stream,
         max_age=settings.dead_letter_ttl,
         max_msgs=settings.dead_letter_max_msgs,
-        storage=settings.storage,
-        replicas=settings.replicas,
+        storage=place.storage,
+        replicas=place.replicas,
     )
 
 
 def story_bucket(settings: Settings) -> BucketConfig:
     """Return the bucket of what became of the jobs that dead letters are about; it is opened by who asks or keeps."""
+    place = _place(settings, settings.places.dead_letters)
     return BucketConfig(
         name=settings.story_bucket,
         ttl=settings.dead_letter_ttl,
         max_bytes=settings.max_bytes,
-        storage=settings.storage,
-        replicas=settings.replicas,
+        storage=place.storage,
+        replicas=place.replicas,
     )
 
 
@@ -172,32 +203,35 @@ def response_bucket(settings: Settings) -> BucketConfig:
 def registry_bucket(settings: Settings) -> BucketConfig:
     """Return the bucket of agents; its markers let everybody see one go whose heartbeat stopped.
 
-    It is stored as the jobs are: in the memory of a single server it would be gone after a restart, and with it the
-    agents that live on.
+    By default it is stored as the jobs are: in the memory of a single server it would be gone after a restart, and
+    with it the agents that live on.
     """
+    place = _place(settings, settings.places.registry)
     return BucketConfig(
         name=settings.registry_bucket,
         ttl=settings.registry_ttl,
         marker_ttl=max(1.0, settings.registry_ttl),
-        storage=settings.storage,
-        replicas=settings.replicas,
+        storage=place.storage,
+        replicas=place.replicas,
     )
 
 
 def facts_bucket(settings: Settings) -> BucketConfig:
     """Return the bucket of facts; it is opened by those who tell or ask for some."""
+    place = _place(settings, settings.places.facts)
     return BucketConfig(
         name=settings.facts_bucket,
         ttl=settings.facts_ttl,
         marker_ttl=max(1.0, settings.facts_ttl),
-        storage=settings.storage,
-        replicas=settings.replicas,
+        storage=place.storage,
+        replicas=place.replicas,
     )
 
 
 def state_bucket(settings: Settings) -> BucketConfig:
     """Return the bucket of what is remembered of agents, and of what they are told to do; nothing there expires."""
-    return BucketConfig(name=settings.state_bucket, storage=settings.storage, replicas=settings.replicas)
+    place = _place(settings, settings.places.state)
+    return BucketConfig(name=settings.state_bucket, storage=place.storage, replicas=place.replicas)
 
 
 def any_consumer(settings: Settings, pattern: str) -> ConsumerConfig:
@@ -242,6 +276,10 @@ def own_consumer(settings: Settings, name: str, filters: tuple[str, ...]) -> Con
         max_deliver=settings.max_deliver,
         inactive_threshold=settings.job_ttl,
     )
+
+
+def _place(settings: Settings, place: Place | None) -> Place:
+    return place or Place(storage=settings.storage, replicas=settings.replicas)
 
 
 def _bucket(settings: Settings, name: str) -> BucketConfig:

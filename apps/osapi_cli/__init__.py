@@ -7,6 +7,8 @@
 #   group.py       their flags, what was probably meant
 #   configure.py   the commands `osapi config`
 #   configuration/ a file, variables over it, every problem at once
+#   wiring.py      what of it the library, the backend and the API are given
+#   local.py       what `osapi start` leaves for the other commands
 #   nats.py        the commands `osapi nats`
 #   nats_server.py a real server, started again when it dies
 #   token.py       the commands `osapi token`

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from osapi.errors import InvalidSettingError, OsapiError, shown
+from osapi_cli.exits import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ class ProblemError(InvalidSettingError):
         super().__init__(key, problem, remedy)
         self.where = where
         self.key = key
-        self.args = (": ".join(part for part in (where, key, f"{problem}; {remedy}") if part),)
+        self.args = (": ".join(part for part in (where, printable(key), f"{problem}; {remedy}") if part),)
 
     def __str__(self) -> str:
         return str(self.args[0])

@@ -66,11 +66,9 @@ def validate(flags: Flags, given: str) -> int:
 
 
 def _security(flags: Flags) -> Security:
-    from osapi_api.security import Security  # noqa: PLC0415 - only for those who make or check a token
     from osapi_cli.configuration import require  # noqa: PLC0415
+    from osapi_cli.wiring import security  # noqa: PLC0415 - only for those who make or check a token
 
     loaded = flags.configuration()
     require(loaded, _KEY)
-    security = loaded.configuration.controller.api.security
-    roles = {name: role.permissions for name, role in security.roles.items()}
-    return Security(str(security.signing_key), roles=roles)
+    return security(loaded.configuration)

@@ -18,21 +18,18 @@ from osapi.rules.claims import Claimant, Close, Drop, Take, Wait, decide, slot_o
 from osapi.rules.codec import DEFINITION, RECORD
 from osapi.rules.keys import job_key, response_key
 from osapi.rules.lifecycle import MAX_EARLIER_ERROR
-from osapi.rules.records import Policy
 
 if TYPE_CHECKING:
     from osapi.flow.counters import Counters
     from osapi.flow.store import Store
     from osapi.operations import Operation, Operations
-    from osapi.rules.records import Definition, Record
+    from osapi.rules.records import Definition, Policy, Record
     from osapi.transport import Delivery
 
 _log = logging.getLogger("osapi.agent")
 
 # While the bucket of answers is full, a job waits this long for another try.
 _FULL_SECONDS = 5.0
-
-_DEFAULT_POLICY = Policy()
 
 
 def answer(delivery: Delivery, record: Record, *, given_up: bool) -> None:
@@ -83,7 +80,7 @@ class Claims:
             delivery.ack()
             return None
         operation = self.operations.get(definition.operation)
-        policy = definition.policy or (operation.policy if operation else _DEFAULT_POLICY)
+        policy = definition.policy or (operation.policy if operation else None) or self.store.settings.policy
         if definition.timeout is not None:
             policy = replace(policy, timeout=definition.timeout)
         me = Claimant(self.host, self.labels, lease, self.store.settings.ack_wait, operation is not None)

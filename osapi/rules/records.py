@@ -55,9 +55,9 @@ class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
     """How often and how long a job may be tried.
 
     `timeout` bounds one attempt. `attempts` counts those that end in a transient error; the wait after the
-    n-th is `backoff * factor**(n-1)`, at most `max_backoff`, varied by up to `jitter` of itself. `takeovers`
-    counts how often another agent may start over when the one that held the lease fell silent; 0 runs a job
-    at most once.
+    n-th is `backoff * factor**(n-1)`, at most `max_backoff`; or, where there are `pauses`, the n-th of them, and the
+    last again where there are fewer. It is varied by up to `jitter` of itself. `takeovers` counts how often another
+    agent may start over when the one that held the lease fell silent; 0 runs a job at most once.
     """
 
     timeout: float = 60.0
@@ -67,6 +67,7 @@ class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
     max_backoff: float = 300.0
     jitter: float = 0.1
     takeovers: int = 3
+    pauses: tuple[float, ...] = ()
 
 
 class Definition(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

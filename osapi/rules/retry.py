@@ -27,6 +27,9 @@ def check_policy(policy: Policy) -> Policy:
     _within("max_backoff", policy.max_backoff, 0.0, MAX_SECONDS)
     _within("jitter", policy.jitter, 0.0, 1.0)
     _within("takeovers", policy.takeovers, 0, MAX_ATTEMPTS)
+    _within("number of pauses", len(policy.pauses), 0, MAX_ATTEMPTS)
+    for pause in policy.pauses:
+        _within("pauses", pause, 0.0, MAX_SECONDS)
     return policy
 
 
@@ -49,11 +52,14 @@ def _within(name: str, value: float, low: float, high: float) -> None:
 def delay(policy: Policy, failures: int, draw: float) -> float:
     """Return the seconds to wait after the n-th transient failure; `draw` is random in [0, 1).
 
-    Exponential, bounded, then varied by up to `jitter` of itself in either direction, so that jobs that failed
-    together do not come back together. `factor**n` is cut off before it can overflow.
+    As listed, or exponential and bounded; then varied by up to `jitter` of itself in either direction, so that jobs
+    that failed together do not come back together. `factor**n` is cut off before it can overflow.
     """
-    grown = policy.backoff * policy.factor ** min(failures - 1, 64)
-    return min(grown, policy.max_backoff) * (1.0 + policy.jitter * (2.0 * draw - 1.0))
+    if policy.pauses:
+        pause = policy.pauses[min(failures, len(policy.pauses)) - 1]
+    else:
+        pause = min(policy.backoff * policy.factor ** min(failures - 1, 64), policy.max_backoff)
+    return pause * (1.0 + policy.jitter * (2.0 * draw - 1.0))
 
 
 def failures(record: Record) -> int:

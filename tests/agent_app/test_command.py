@@ -207,6 +207,7 @@ def test_what_is_made_in_python_is_checked_as_well() -> None:
 def test_the_policy_outlasts_the_longest_command_and_starts_it_once(system: PretendedSystem) -> None:
     for operation in (offered := command.offer(system)):
         policy = offered[operation].policy
+        assert policy is not None
         assert policy.timeout >= 300 + groups.GRACE
         assert (policy.attempts, policy.takeovers) == (1, 0)
 

@@ -267,4 +267,6 @@ async def test_who_cannot_be_seen_or_has_gone_is_left_out_of_the_list(monkeypatc
 
 
 def test_a_signal_is_sent_at_most_once(osapi_operations: osapi.Operations) -> None:
-    assert osapi_operations["process.signal.send"].policy.takeovers == 0
+    policy = osapi_operations["process.signal.send"].policy
+    assert policy is not None
+    assert policy.takeovers == 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 import osapi
 from osapi import JobStatus, SlotStatus
@@ -151,3 +152,31 @@ def test_it_is_fast_in_real_time() -> None:
     trio.run(main, clock=clock)
     assert clock.current_time() > 2500.0
     assert time.monotonic() - began < clock.current_time()
+
+
+async def test_an_operation_without_a_policy_has_that_of_the_agents_settings(
+    autojump_clock: object, world: World
+) -> None:
+    own, none = osapi.Operations(), osapi.Policy(attempts=2, pauses=(50.0,), jitter=0.0)
+
+    @own.query("my.own", policy=osapi.Policy(attempts=1))
+    async def own_policy(job: osapi.Job) -> int:
+        raise osapi.TransientError
+
+    @own.query("my.none")
+    async def no_policy(job: osapi.Job) -> int:
+        if job.attempt == 1:
+            raise osapi.TransientError
+        return job.attempt
+
+    world.settings = replace(world.settings, policy=none)
+    async with world.agent("a", operations=own), world.client(operations=own) as client:
+        began = trio.current_time()
+        answers = [(await (await client.submit(name)).result())["a"] for name in ("my.own", "my.none")]
+        assert trio.current_time() - began == pytest.approx(50.0, abs=0.5)
+        assert [(answer.status, answer.attempts) for answer in answers] == [
+            (SlotStatus.FAILED, 1),
+            (SlotStatus.COMPLETED, 2),
+        ]
+        told = await client.submit("my.none", policy=osapi.Policy(attempts=1))
+        assert (await told.result())["a"].status is SlotStatus.FAILED

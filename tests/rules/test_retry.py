@@ -78,3 +78,15 @@ def test_a_policy_that_cannot_be_kept_is_refused_by_field(name: str, value: floa
 
 def test_the_default_policy_is_fine() -> None:
     check_policy(Policy())
+
+
+@given(st.lists(st.floats(0, 1000), min_size=1, max_size=10), st.integers(1, 10**6))
+def test_listed_pauses_are_kept_to_and_the_last_one_stays(pauses: list[float], failed: int) -> None:
+    policy = Policy(pauses=tuple(pauses), backoff=5000, max_backoff=0, jitter=0)
+    assert delay(policy, failed, 0.5) == (pauses[failed - 1] if failed <= len(pauses) else pauses[-1])
+
+
+@pytest.mark.parametrize(("pauses", "told"), [((1.0, -1.0), "pauses"), ((1.0,) * 101, "number of pauses")])
+def test_pauses_have_bounds(pauses: tuple[float, ...], told: str) -> None:
+    with pytest.raises(InvalidSettingError, match=f"policy's {told}; use "):
+        check_policy(Policy(pauses=pauses))

@@ -16,7 +16,8 @@
 
 from __future__ import annotations
 
-from osapi_nats.opening import open_transport
+from osapi_nats.opening import open_connection, open_transport
+from osapi_nats.options import Options
 from osapi_nats.transport import NatsTransport
 
-__all__ = ["NatsTransport", "open_transport"]
+__all__ = ["NatsTransport", "Options", "open_connection", "open_transport"]

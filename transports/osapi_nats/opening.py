@@ -40,11 +40,17 @@ def open_transport(url: str) -> AbstractAsyncContextManager[Transport]:
         DisconnectedError, AccessRefusedError, UnsupportedBrokerError: when the block is entered.
 
     """
-    return _open(parse_url(url))
+    return open_connection(parse_url(url))
 
 
 @asynccontextmanager
-async def _open(options: Options) -> AsyncGenerator[Transport]:
+async def open_connection(options: Options) -> AsyncGenerator[Transport]:
+    """Open a connection for a block, for those who have no URL.
+
+    Raises:
+        DisconnectedError, AccessRefusedError, UnsupportedBrokerError: when the block is entered.
+
+    """
     async with _driver(options.driver)(options) as connection, background() as nursery:
         link = Link(connection, options.timeout, nursery)
         transport = NatsTransport(Api(link), options.namespace)

@@ -8,6 +8,7 @@
 #   reading.py      nodes into the schema's types, problems collected
 #   durations.py    30s, 1h30m, 720h
 #   checks.py       what one key demands of another
+#   idle.py         what nothing acts upon, and what may do harm
 #   loading.py      which file, and all of the above
 #   showing.py      the configuration as YAML or JSON, without its secrets
 

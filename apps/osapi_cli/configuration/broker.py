@@ -39,7 +39,7 @@ class Stream(Part, frozen=True, kw_only=True):
     name: Text = "JOBS"
     subjects: Text = "jobs.>"
     max_age: Period = 24 * 3600.0
-    max_msgs: Limit = 10_000
+    max_msgs: Limit = -1
     storage: Storage = "file"
     replicas: Replicas = 1
     discard: Literal["old", "new"] = "old"
@@ -70,7 +70,7 @@ class Registry(Part, frozen=True, kw_only=True):
 
     bucket: Text = "agent-registry"
     ttl: Period = 30.0
-    storage: Storage = "memory"
+    storage: Storage = "file"
     replicas: Replicas = 1
 
 

@@ -11,6 +11,8 @@ from osapi.errors import InvalidInputError, shown
 from osapi.rules.labels import normalise_labels
 from osapi.rules.names import normalise_hostname
 from osapi.rules.permissions import check_permission
+from osapi.rules.records import Policy
+from osapi.rules.retry import check_policy
 from osapi_cli.configuration.durations import print_duration
 from osapi_cli.problems import ProblemError, quoted
 
@@ -25,6 +27,7 @@ T = TypeVar("T")
 MIN_KEY_BYTES: Final = 32
 _SUBJECTS: Final = "jobs.>"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_NAMESPACE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _URL = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
 
 _AUTH_NEEDS: Final = {
@@ -76,6 +79,15 @@ def _agent(configuration: Configuration) -> Iterator[_Finding]:
     if agent.hostname:
         yield from _judged("agent.hostname", normalise_hostname, agent.hostname)
     yield from _judged("agent.labels", normalise_labels, agent.labels)
+    yield from _judged("agent.consumer.back_off", _check_pauses, agent.consumer.back_off)
+    least, told = 2 * agent.facts.interval, configuration.nats.facts.ttl
+    if told < least:
+        problem = f"is {print_duration(told)}, and agent.facts.interval is {print_duration(agent.facts.interval)}"
+        yield "nats.facts.ttl", problem, f"use at least {print_duration(least)}, two intervals"
+
+
+def _check_pauses(pauses: tuple[float, ...]) -> None:
+    check_policy(Policy(pauses=pauses))
 
 
 def _judged(path: str, judge: Callable[[T], object], value: T) -> Iterator[_Finding]:
@@ -107,8 +119,8 @@ def _auth(path: str, auth: Auth | ServerAuth, needs: Mapping[str, tuple[str, ...
 
 
 def _namespace(path: str, namespace: str) -> Iterator[_Finding]:
-    if namespace and not _NAME.fullmatch(namespace):
-        yield f"{path}.namespace", f"is {quoted(namespace)}", "write letters, digits, - and _"
+    if namespace and not _NAMESPACE.fullmatch(namespace):
+        yield f"{path}.namespace", f"is {quoted(namespace)}", "write letters, digits, - and _, at most 64 of them"
 
 
 def _names(configuration: Configuration) -> Iterator[_Finding]:

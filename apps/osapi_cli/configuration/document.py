@@ -61,7 +61,9 @@ def parse(text: str, source: str, *, lines: bool = True) -> tuple[Node, list[Pro
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = builder.where(mark.line) if mark else source
-        builder.problems.append(ProblemError(where, "", f"is not YAML: {error.problem or error.context}", _FORM))
+        told = error.problem or error.context or ""
+        deep = "nesting depth" in told  # newer libyaml stops by itself, a long way down
+        builder.problems.append(_too_deep(where) if deep else ProblemError(where, "", f"is not YAML: {told}", _FORM))
     except (yaml.YAMLError, UnicodeError) as error:
         told = " ".join(str(error).split())
         builder.problems.append(ProblemError(source, "", f"is not YAML: {told}", "write text in UTF-8"))
@@ -69,6 +71,10 @@ def parse(text: str, source: str, *, lines: bool = True) -> tuple[Node, list[Pro
 
 
 _FORM: Final = "write `key: value`, with deeper keys indented by two spaces"
+
+
+def _too_deep(where: str) -> ProblemError:
+    return ProblemError(where, "", "is nested too deeply", f"nest at most {_MAX_DEPTH} levels")
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
@@ -125,7 +131,7 @@ class _Builder:
             return
         node = Items(where, []) if isinstance(event, yaml.SequenceStartEvent) else Table(where, {}, {})
         if len(self._open) >= _MAX_DEPTH:
-            raise ProblemError(where, "", "is nested too deeply", f"nest at most {_MAX_DEPTH} levels")
+            raise _too_deep(where)
         self._refuse_as_key(where)
         self._open.append(node)
         self._names.append(event.anchor)

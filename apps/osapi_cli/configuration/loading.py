@@ -10,6 +10,7 @@ from msgspec import Struct
 from osapi_cli.configuration.checks import check, reconcile
 from osapi_cli.configuration.document import MAX_BYTES, Node, Table, Text, parse
 from osapi_cli.configuration.environment import Overlay
+from osapi_cli.configuration.idle import advise, value_of
 from osapi_cli.configuration.keys import KEYS, ROOT, variable
 from osapi_cli.configuration.reading import Reader
 from osapi_cli.configuration.schema import Configuration
@@ -52,8 +53,9 @@ def load(file: str | None, environ: Mapping[str, str]) -> Loaded:
     problems += check(configuration, reader.given) if not problems else []
     if problems:
         raise refuse(problems)
+    advice = [*advise(configuration, reader.given)]
     configuration, shortened = reconcile(configuration, reader.given)
-    return Loaded(configuration, path, overlay.warnings + reader.warnings + shortened, reader.given)
+    return Loaded(configuration, path, overlay.warnings + reader.warnings + advice + shortened, reader.given)
 
 
 def find(file: str | None, environ: Mapping[str, str]) -> Path | None:
@@ -78,7 +80,7 @@ def require(loaded: Loaded, *keys: str) -> None:
     missing = [
         ProblemError(where, key, "is required and not given", f"set it there, or {_variables(key)}")
         for key in keys
-        if not _value(loaded.configuration, key)
+        if not value_of(loaded.configuration, key)
     ]
     if missing:
         raise refuse(missing)
@@ -87,13 +89,6 @@ def require(loaded: Loaded, *keys: str) -> None:
 def _variables(key: str) -> str:
     name = variable(key)
     return f"${name}, or ${name}_FILE" if KEYS[key].secret else f"${name}"
-
-
-def _value(configuration: Configuration, key: str) -> object:
-    value: object = configuration
-    for name in key.split("."):
-        value = getattr(value, name)
-    return value
 
 
 def _is_there(path: Path) -> bool:

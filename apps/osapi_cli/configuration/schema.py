@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, field
 
 from osapi_cli.configuration.broker import Nats
-from osapi_cli.configuration.kinds import Count, Duration, OwnPort, Part, Percent, Period, Port, Secret, Text
+from osapi_cli.configuration.kinds import DURATION, Count, Duration, OwnPort, Part, Percent, Period, Port, Secret, Text
 
 # --- What several programs have ------------------------------------------------------------------------------
 
@@ -83,7 +83,7 @@ class Api(Part, frozen=True, kw_only=True):
 
     host: Text = "127.0.0.1"
     port: OwnPort = 8080
-    job_timeout: Period = 30.0
+    job_timeout: Annotated[float, Meta(ge=1, le=3600, extra=DURATION)] = 30.0
     security: ApiSecurity = ApiSecurity()
 
 
@@ -126,7 +126,7 @@ class Consumer(Part, frozen=True, kw_only=True):
     """How jobs come to an agent, and how often."""
 
     name: Text = "jobs-agent"
-    max_deliver: Annotated[int, Meta(ge=1, le=1000)] = 5
+    max_deliver: Annotated[int, Meta(ge=1, le=100)] = 5
     ack_wait: Period = 120.0
     max_ack_pending: Count = 1000
     replay_policy: Literal["instant"] = "instant"

@@ -1,0 +1,199 @@
+"""From the configuration to what the library, the backend and the API are given. Nothing is opened here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import osapi
+from osapi.errors import InvalidInputError
+from osapi.settings import Place, Places
+from osapi_cli.problems import ProblemError
+from osapi_nats import Options as Broker
+
+if TYPE_CHECKING:
+    from osapi_api import Options, Security
+    from osapi_cli.configuration import Configuration
+    from osapi_cli.configuration.broker import Dlq as DeadLetters
+    from osapi_cli.configuration.broker import Facts, Registry, State, Stream
+    from osapi_cli.configuration.schema import Connection, Metrics
+
+# As the library has them where nothing contradicts.
+_WITHIN: Final = osapi.Settings().within
+_HEARTBEAT: Final = osapi.Settings().heartbeat
+_BEATS: Final = 3  # that fit into the life of a registration: one may get lost
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """An address to listen on; port 0 is any free one."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ControllerPlan:
+    """All that the controller is started with."""
+
+    broker: Broker
+    settings: osapi.Settings
+    security: Security
+    options: Options
+    api: Listen
+    metrics: Listen | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AgentPlan:
+    """All that an agent is started with; an empty `hostname` is that of the operating system."""
+
+    broker: Broker
+    settings: osapi.Settings
+    hostname: str
+    labels: dict[str, str]
+    max_jobs: int
+    metrics: Listen | None
+
+
+def controller_plan(configuration: Configuration) -> ControllerPlan:
+    """Return what the controller is started with.
+
+    Raises:
+        ProblemError: a key is missing, or has a value that the API refuses.
+
+    """
+    controller = configuration.controller
+    return ControllerPlan(
+        broker=broker(controller.nats),
+        settings=settings(configuration),
+        security=security(configuration),
+        options=_options(configuration),
+        api=Listen(controller.api.host, controller.api.port),
+        metrics=_metrics(controller.metrics),
+    )
+
+
+def agent_plan(configuration: Configuration) -> AgentPlan:
+    """Return what an agent is started with."""
+    agent = configuration.agent
+    return AgentPlan(
+        broker=broker(agent.nats),
+        settings=settings(configuration),
+        hostname=agent.hostname,
+        labels=agent.labels,
+        max_jobs=agent.max_jobs,
+        metrics=_metrics(agent.metrics),
+    )
+
+
+def settings(configuration: Configuration) -> osapi.Settings:
+    """Return what the controller and all agents must have in common; both read the same keys for it.
+
+    A job and its notification have one lifetime, the shorter of the two that are configured.
+    """
+    nats, agent = configuration.nats, configuration.agent
+    job_ttl = min(nats.kv.ttl, nats.stream.max_age)
+    return osapi.Settings(
+        stream=nats.stream.name,
+        job_bucket=nats.kv.bucket,
+        response_bucket=nats.kv.response_bucket,
+        registry_bucket=nats.registry.bucket,
+        facts_bucket=nats.facts.bucket,
+        state_bucket=nats.state.bucket,
+        dead_letter_stream=f"{nats.stream.name}-DLQ",
+        job_ttl=job_ttl,
+        within=min(_WITHIN, job_ttl),
+        max_bytes=_limit(nats.kv.max_bytes),
+        max_msgs=_limit(nats.stream.max_msgs),
+        policy=_policy(configuration),
+        ack_wait=agent.consumer.ack_wait,
+        max_ack_pending=agent.consumer.max_ack_pending,
+        registry_ttl=nats.registry.ttl,
+        heartbeat=min(_HEARTBEAT, nats.registry.ttl / _BEATS),
+        facts_ttl=nats.facts.ttl,
+        facts_interval=agent.facts.interval,
+        dead_letter_ttl=nats.dlq.max_age,
+        dead_letter_max_msgs=_limit(nats.dlq.max_msgs),
+        storage=nats.kv.storage,
+        replicas=nats.kv.replicas,
+        places=Places(
+            stream=_place(nats.stream),
+            registry=_place(nats.registry),
+            facts=_place(nats.facts),
+            state=_place(nats.state),
+            dead_letters=_place(nats.dlq),
+        ),
+    )
+
+
+def broker(connection: Connection) -> Broker:
+    """Return how a NATS server is reached, with the credentials of the type that is configured and no others."""
+    auth = connection.auth
+    host = f"[{connection.host}]" if ":" in connection.host else connection.host
+    by_password = auth.type == "user_pass"
+    return Broker(
+        servers=(f"{host}:{connection.port}",),
+        name=connection.client_name,
+        namespace=connection.namespace,
+        user=auth.username if by_password else "",
+        password=auth.password if by_password else "",
+        token=auth.token if auth.type == "token" else "",
+        nkey=auth.nkey_file if auth.type == "nkey" else "",
+        creds=auth.creds_file if auth.type == "creds" else "",
+    )
+
+
+def security(configuration: Configuration) -> Security:
+    """Return the key that tokens are signed with, and the roles they may name.
+
+    Raises:
+        ProblemError: there is no key.
+
+    """
+    from osapi_api.security import Security  # noqa: PLC0415 - the API takes a while
+
+    configured = configuration.controller.api.security
+    try:
+        return Security(
+            configured.signing_key, roles={name: role.permissions for name, role in configured.roles.items()}
+        )
+    except InvalidInputError as error:
+        raise _problem("controller.api.security", error) from error
+
+
+def _options(configuration: Configuration) -> Options:
+    from osapi_api.options import Options  # noqa: PLC0415
+
+    api = configuration.controller.api
+    try:
+        return Options(job_timeout=api.job_timeout, allow_origins=api.security.cors.allow_origins)
+    except InvalidInputError as error:
+        raise _problem("controller.api.security.cors.allow_origins", error) from error
+
+
+def _problem(path: str, error: InvalidInputError) -> ProblemError:
+    return ProblemError("", path, f"{error.value!r} {error.problem}", error.remedy)
+
+
+def _policy(configuration: Configuration) -> osapi.Policy:
+    """Return how often an operation is tried that does not say so itself.
+
+    The key's name is that of deliveries, and all that its author wants to bound by it is how often a job starts: after
+    a transient error, or after its agent fell silent.
+    """
+    consumer = configuration.agent.consumer
+    return osapi.Policy(attempts=consumer.max_deliver, takeovers=consumer.max_deliver - 1, pauses=consumer.back_off)
+
+
+def _place(kept: Stream | Registry | Facts | State | DeadLetters) -> Place:
+    return Place(storage=kept.storage, replicas=kept.replicas)
+
+
+def _metrics(metrics: Metrics) -> Listen | None:
+    return Listen(metrics.host, metrics.port) if metrics.enabled else None
+
+
+def _limit(limit: int) -> int:
+    """Return a bound as the library has it: -1 for none, where the configuration may say 0, too."""
+    return limit or -1
