@@ -107,6 +107,7 @@ class Client:
         target: str = "_any",
         within: float | None = None,
         start_within: float | None = None,
+        delay: float | None = None,
         timeout: float | None = None,
         policy: Policy | None = None,
         key: str | None = None,
@@ -115,6 +116,10 @@ class Client:
 
         `within` is how many seconds it may take until it counts as expired, `start_within` how many until each host
         must have started it. `policy` replaces the operation's, `timeout` only what that says of one attempt.
+
+        With a `delay` the job is there at once, and can be cancelled, but is due only so many seconds from now: agents
+        hear of it then, and `within` and `start_within` count from then on. `delay` and `within` together are at most
+        `job_ttl`, for which a job is kept.
 
         The hosts of a broadcast are frozen here; the first selector that asks for facts waits until they have been
         read. Cancelled before it returns, the job was not submitted, or is withdrawn, or (when the broker is away as
@@ -140,6 +145,7 @@ class Client:
                 target=target,
                 within=within,
                 start_within=start_within,
+                delay=delay,
                 timeout=timeout,
                 policy=policy,
                 key=key,

@@ -38,6 +38,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     within: float | None = None
     start_within: float | None = None
+    delay: float | None = None
     timeout: float | None = None
     policy: Policy | None = None
     key: str | None = None
@@ -153,6 +154,8 @@ class Submitter:
         settings, now = self._store.settings, self._store.now()
         within = settings.within if request.within is None else _seconds("within", request.within, settings.job_ttl)
         starts = None if request.start_within is None else _seconds("start_within", request.start_within, within)
+        delay = 0.0 if request.delay is None else _delay(request.delay, within, settings.job_ttl)
+        due = now + delay
         return Definition(
             v=VERSION,
             id=self._ids.job_id(now),
@@ -162,12 +165,13 @@ class Submitter:
             origin=self._origin,
             data=request.data,
             created=now,
-            finish_by=now + within,
+            finish_by=due + within,
             expires=now + settings.job_ttl,
             expected=hosts,
             policy=None if request.policy is None else check_policy(request.policy),
             timeout=None if request.timeout is None else check_timeout(request.timeout),
-            start_by=None if starts is None else now + starts,
+            due=due if delay else None,
+            start_by=None if starts is None else due + starts,
             key=None if request.key is None else check_key(request.key),
             retry_of=request.retry_of,
         )
@@ -196,16 +200,27 @@ def _seconds(name: str, seconds: float, most: float) -> float:
     return seconds
 
 
+def _delay(seconds: float, within: float, kept: float) -> float:
+    if not 0.0 <= seconds <= kept - within:
+        raise InvalidSettingError(
+            seconds,
+            f"is no delay of a job that may take {within:g} s (within) and is kept for {kept:g} s (job_ttl)",
+            f"use 0 to {kept - within:g}",
+        )
+    return seconds
+
+
 def again(old: Definition, target: str | None, most: float, key: str | None) -> Request:
     """Return the request for another job like this one, for its own target unless another is given."""
-    within = min(old.finish_by - old.created, most)
+    begun = old.created if old.due is None else old.due
+    within = min(old.finish_by - begun, most)
     return Request(
         operation=old.operation,
         kind=old.kind,
         data=old.data,
         target=target or old.target,
         within=within,
-        start_within=None if old.start_by is None else min(old.start_by - old.created, within),
+        start_within=None if old.start_by is None else min(old.start_by - begun, within),
         timeout=old.timeout,
         policy=old.policy,
         key=key,

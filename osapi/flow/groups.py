@@ -40,8 +40,8 @@ _GIVEN_ANEW = 0.5
 _REMEMBERED = 10_000
 
 
-async def announce(store: Store, label: str) -> None:
-    """Make sure that the agents with a label listen for jobs to one of them.
+async def announce(store: Store, label: str, *, due: float = 0.0) -> None:
+    """Make sure that the agents with a label listen for jobs to one of them, also for one that is `due` later.
 
     Costs a request or two the first time and after each half of `job_ttl`, nothing in between. Agents that come later
     find the notice, or the job itself, on the stream.
@@ -51,12 +51,14 @@ async def announce(store: Store, label: str) -> None:
 
     """
     now = store.now()
-    if store.announced.get(label, 0.0) > now:
-        return
     patience, lasts = store.settings.persist, store.settings.job_ttl * _GIVEN_ANEW
+    # An agent that comes between the end of the notice and that moment would find neither it nor the job.
+    needed = max(now, due - lasts)
+    if store.announced.get(label, 0.0) > needed:
+        return
     subject = group_notice_subject(label)
     newest = await insist(partial(store.stream.last, subject), patience)
-    if newest is None or newest.created + lasts <= now:
+    if newest is None or newest.created + lasts <= needed:
         # Without an id: as a duplicate of one that is gone already, it would not be stored.
         await insist(partial(store.stream.publish, subject, b""), patience)
     else:

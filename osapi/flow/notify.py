@@ -25,7 +25,7 @@ _AT_ONCE = 256
 
 
 async def notify(store: Store, definition: Definition, target: Target, *, agents: int = 0) -> None:
-    """Tell the agents of a job; told twice, they hear it once.
+    """Tell the agents of a job, when it is due; told twice, they hear it once, or twice if it is due later.
 
     `agents` is how many there are: a selector that matches few of them tells each by itself. Cancelled, or failing,
     it has told some of them.
@@ -35,16 +35,19 @@ async def notify(store: Store, definition: Definition, target: Target, *, agents
 
     """
     if target.route == "any-label":
-        await announce(store, target.address)
+        await announce(store, target.address, due=definition.due or 0.0)
     ways = routes(target, definition.expected, agents)
     if len(ways) == 1:
-        await _tell(store, definition, *ways[0], msg_id=definition.id)
+        await _tell(store, definition, *ways[0], msg_id=definition.id, slot=ANY_SLOT)
     else:
         await _tell_each(store, definition, ways)
 
 
-async def _tell(store: Store, definition: Definition, route: Route, address: str, msg_id: str) -> None:
+async def _tell(store: Store, definition: Definition, route: Route, address: str, *, msg_id: str, slot: str) -> None:
     subject = notification_subject(definition.kind, route, address, definition.id)
+    if definition.due is not None and definition.due > store.now():
+        await _schedule(store, definition, slot, subject, definition.due)
+        return
     publish = partial(store.stream.publish, subject, b"", msg_id=msg_id, ttl=store.ttl(definition))
     await insist(publish, store.settings.persist)
 
@@ -56,7 +59,7 @@ async def _tell_each(store: Store, definition: Definition, ways: list[tuple[Rout
     async def tell_on() -> None:
         try:
             for route, address in left:
-                await _tell(store, definition, route, address, msg_id=f"{definition.id}.{address}")
+                await _tell(store, definition, route, address, msg_id=f"{definition.id}.{address}", slot=address)
         except TransportError as error:
             failed.append(error)
             nursery.cancel_scope.cancel()
@@ -77,13 +80,17 @@ async def notify_later(store: Store, definition: Definition, record: Record, at:
         LimitReachedError, DisconnectedError, UncertainError
 
     """
+    await _schedule(store, definition, record.slot, _slot_subject(definition, record.slot), at)
+
+
+async def _schedule(store: Store, definition: Definition, slot: str, subject: str, at: float) -> None:
     schedule = partial(
         store.stream.schedule,
-        schedule_subject(definition.id, record.slot),
+        schedule_subject(definition.id, slot),
         b"",
-        target=_slot_subject(definition, record.slot),
+        target=subject,
         at=at,
-        ttl=store.ttl(definition),
+        ttl=store.ttl(definition, at),
     )
     await insist(schedule, store.settings.persist)
 

@@ -36,9 +36,9 @@ class Store:
         """Return the broker's time in Unix seconds."""
         return self.transport.now()
 
-    def ttl(self, definition: Definition) -> int:
-        """Return how long anything written about a job now may live, in whole seconds."""
-        return max(1, ceil(definition.expires - self.transport.now()))
+    def ttl(self, definition: Definition, at: float | None = None) -> int:
+        """Return how long anything written about a job now, or at some moment, may live, in whole seconds."""
+        return max(1, ceil(definition.expires - (self.transport.now() if at is None else at)))
 
 
 async def open_store(transport: Transport, settings: Settings) -> Store:

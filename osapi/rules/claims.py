@@ -83,6 +83,8 @@ def decide(
         held = _held(before, now)
         if held is not None:
             return held
+    if definition.due is not None and definition.due > now:
+        return Wait(definition.due - now, "it is not due")
     if now >= gather.slot_due(definition, before):
         return Close(_expired(definition, before, me.host, now))
     if not me.offered:

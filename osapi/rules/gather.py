@@ -89,11 +89,20 @@ def job_status(definition: Definition, records: Mapping[str, Record]) -> JobStat
 
 def timeline(definition: Definition, records: Iterable[Record]) -> list[Event]:
     """Return everything that is known to have happened, oldest first."""
-    events = [Event(at=definition.created, event="submitted", message=f"to {definition.target}")]
+    events = [Event(at=definition.created, event="submitted", message=_submitted(definition))]
     for record in records:
         events.extend(record_events(record))
     events.sort(key=lambda event: event.at)
     return events
+
+
+def _submitted(definition: Definition) -> str:
+    later = "" if definition.due is None else f", due {_moment(definition.due)}"
+    return f"to {definition.target}{later}"
+
+
+def _moment(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def record_events(record: Record) -> list[Event]:

@@ -74,8 +74,9 @@ class Definition(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     """A job as it was submitted; never changed.
 
     `expected` holds the hosts that the job was frozen for, None for one of N. `policy` overrides that of the
-    operation, `timeout` only the policy's. No slot is started after `start_by`, none runs after `finish_by`. `key` is
-    the caller's idempotency key. An agent that finds a field it does not know refuses the job: it may be a condition.
+    operation, `timeout` only the policy's. No slot is started before `due` or after `start_by`, none runs after
+    `finish_by`. `key` is the caller's idempotency key. An agent that finds a field it does not know refuses the job:
+    it may be a condition.
     """
 
     v: int
@@ -91,6 +92,7 @@ class Definition(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     expected: tuple[str, ...] | None = None
     policy: Policy | None = None
     timeout: float | None = None
+    due: float | None = None
     start_by: float | None = None
     key: str | None = None
     retry_of: str | None = None

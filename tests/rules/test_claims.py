@@ -191,3 +191,9 @@ TestCrowd.settings = settings(max_examples=200, stateful_step_count=40, deadline
 def test_slots() -> None:
     assert slot_of(definition(), "a") == ANY_SLOT
     assert slot_of(definition(expected=("a",)), "a") == "a"
+
+
+def test_what_is_not_due_is_waited_for_unless_it_has_ended() -> None:
+    assert look(definition(due=150.0)) == Wait(20.0, "it is not due")
+    assert isinstance(look(definition(due=150.0), record(S.CANCELLED)), Drop)
+    assert isinstance(look(definition(due=130.0)), Take)
