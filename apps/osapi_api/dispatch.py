@@ -47,18 +47,14 @@ async def answer(api: Api, endpoint: Endpoint, path: dict[str, str]) -> Response
     return await guard(api, reply)
 
 
-async def answer_nothing(api: Api, methods: Callable[[], Sequence[str]], *, public: Callable[[], bool]) -> Response:
-    """Answer a request to a path where no endpoint is, or none for its method.
-
-    Who asks at a `public` path needs no token.
-    """
+async def answer_nothing(api: Api, methods: Callable[[], Sequence[str]]) -> Response:
+    """Answer a request to a path where no endpoint is, or none for its method."""
 
     async def refuse() -> Response:
         allowed = methods()
         if allowed and cors.is_preflight(request) and cors.permitted(request, api.options):
             return cors.preflight(", ".join(allowed))
-        if not public():
-            authenticate(api)
+        authenticate(api)
         raise not_allowed(allowed) if allowed else ProblemError(404, "there is nothing at this path")
 
     return await guard(api, refuse)
@@ -73,7 +69,7 @@ async def guard(api: Api | None, handler: Callable[[], Awaitable[Response]]) -> 
         response = respond_problem(problem_of(error, request_id), request_id)
     response.headers["X-Request-ID"] = request_id
     for name, value in _SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
+        response.headers[name] = value
     if api is not None:
         cors.mark(response, cors.permitted(request, api.options), api.options)
     return response
@@ -86,10 +82,9 @@ def request_id_of(given: str) -> str:
 
 def respond(reply: Reply) -> Response:
     """Return a reply as a response."""
-    empty = reply.status in {204, 304}
-    body = reply.body if reply.content_type else b"" if empty else msgspec.json.encode(reply.body)
-    response = TrioResponse(body, status=reply.status, content_type=reply.content_type or "application/json")
-    if empty:
+    body = b"" if reply.status == 204 else msgspec.json.encode(reply.body)
+    response = TrioResponse(body, status=reply.status, content_type="application/json")
+    if reply.status == 204:
         del response.headers["Content-Type"]
     response.headers.update(dict(reply.headers))
     return response

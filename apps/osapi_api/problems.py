@@ -6,6 +6,7 @@ The member `error` is the plain sentence that `detail` holds as well; clients of
 from __future__ import annotations
 
 import logging
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -55,11 +56,14 @@ _HTTP_SENTENCES: Final[Mapping[int, str]] = {
 
 
 class ProblemError(osapi.OsapiError):
-    """Answer the request with this status and sentence."""
+    """Answer the request with this status and sentence; `kind` says what it is about, for programs."""
 
-    def __init__(self, status: int, sentence: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, sentence: str, headers: Mapping[str, str] | None = None, *, kind: str = "about:blank"
+    ) -> None:
         super().__init__(sentence)
         self.status = status
+        self.kind = kind
         self.headers = dict(headers or {})
 
 
@@ -82,13 +86,19 @@ def problem_of(error: Exception, request_id: str) -> ProblemError:
         return _of_http(error)
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     if status < 500:
-        return ProblemError(status, str(error))
+        return ProblemError(status, str(error), kind=kind_of(error))
     hidden = next((sentence for kind, sentence in _HIDDEN if isinstance(error, kind)), "")
     if hidden:
         _log.warning("request %s: %s", request_id, error)
         return ProblemError(status, hidden, {"Retry-After": "1"})
     _log.error("request %s failed", request_id, exc_info=error)
     return ProblemError(500, f"the server failed; its log tells more about request {request_id}")
+
+
+def kind_of(error: Exception) -> str:
+    """Return the type of a problem that an error of the library's is, as `urn:osapi:problem:unknown-host`."""
+    words = re.findall(r"[A-Z][a-z]*", type(error).__name__.removesuffix("Error"))
+    return f"urn:osapi:problem:{'-'.join(words).lower()}"
 
 
 def _of_http(error: HTTPException) -> ProblemError:
@@ -110,6 +120,7 @@ def body_of(problem: ProblemError, request_id: str) -> bytes:
     sentence = str(problem)
     return msgspec.json.encode(
         Problem(
+            type=problem.kind,
             title=HTTPStatus(problem.status).phrase,
             status=problem.status,
             detail=sentence,

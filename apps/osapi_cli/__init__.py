@@ -12,6 +12,8 @@
 #   nats.py        the commands `osapi nats`
 #   nats_server.py a real server, started again when it dies
 #   token.py       the commands `osapi token`
+#   completion.py  what a shell completes
+#   client/        the commands `osapi client`: all that a server offers
 #   demo.py        a command's work, pure data as its outcome
 #   demo_view.py   the same for people, and for programs
 #   output.py      how a document looks on a terminal and in a pipe

@@ -4,6 +4,7 @@
     1    a host failed, or does not exist
     2    the command line is wrong
     69   the server cannot be reached, or does not start
+    77   not permitted: no token, a wrong one, or one that does not allow this
     78   the configuration is wrong
     129  hung up (SIGHUP), as the end of a terminal does
     130  interrupted (SIGINT)
@@ -36,6 +37,7 @@ OK: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
 UNREACHABLE: Final = 69
+NOT_PERMITTED: Final = 77
 CONFIG: Final = 78
 BROKEN_PIPE: Final = 128 + 13
 
@@ -158,12 +160,14 @@ def _verdict(error: BaseException) -> tuple[str, int]:
 
 def _verdict_on_work(error: BaseException) -> tuple[str, int]:
     import osapi  # noqa: PLC0415 - a quarter of a second that a mistyped flag need not wait for
-    from osapi_cli.problems import ProblemError, UnavailableError  # noqa: PLC0415
+    from osapi_cli.problems import ProblemError, RefusedError, UnavailableError  # noqa: PLC0415
 
     if isinstance(error, ProblemError):
         return str(error), CONFIG
     if isinstance(error, UnavailableError):
         return str(error), UNREACHABLE
+    if isinstance(error, RefusedError):
+        return str(error), error.status
     if isinstance(error, osapi.InvalidInputError):
         return str(error), USAGE
     if isinstance(error, osapi.DisconnectedError | osapi.UncertainError):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from osapi_cli.configuration import Loaded
 
@@ -46,11 +47,26 @@ class Flags:
 
 
 class Program(click.Group):
-    """A group that says what was probably meant by a mistyped command, and that one is missing if it is."""
+    """A group that says what was probably meant by a mistyped command, and that one is missing if it is.
 
-    def __init__(self, *args: Any, **settings: Any) -> None:
+    `lazy` names commands that are imported when they are asked for, as `module:attribute`.
+    """
+
+    def __init__(self, *args: Any, lazy: Mapping[str, str] | None = None, **settings: Any) -> None:
         # Else click answers with the whole help, and its versions differ in where and with which status.
         super().__init__(*args, **{"no_args_is_help": False, **settings})
+        self.lazy = dict(lazy or {})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, those that were not imported yet included."""
+        return sorted({*self.commands, *self.lazy})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, imported now if it was not before."""
+        if cmd_name not in self.commands and cmd_name in self.lazy:
+            module, _, attribute = self.lazy[cmd_name].partition(":")
+            self.add_command(getattr(import_module(module), attribute), cmd_name)
+        return super().get_command(ctx, cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -58,13 +74,13 @@ class Program(click.Group):
         """Find the command that the first argument names."""
         name = args[0]
         if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
-            raise click.UsageError(f"there is no command {name!r}{self._hint(name)}", ctx)
+            raise click.UsageError(f"there is no command {name!r}{self._hint(ctx, name)}", ctx)
         return super().resolve_command(ctx, args)
 
-    def _hint(self, name: str) -> str:
+    def _hint(self, ctx: click.Context, name: str) -> str:
         from difflib import get_close_matches  # noqa: PLC0415 - only for those who mistype
 
-        near = get_close_matches(name, self.commands)
+        near = get_close_matches(name, self.list_commands(ctx))
         return f"; did you mean {' or '.join(near)}?" if near else ""
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgspec
 
 from osapi_cli.exits import printable
+from osapi_cli.human import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,26 +46,36 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     """Rows under columns, or without `columns` a list of names and what belongs to them.
 
     The columns in `right` are aligned to the right. On a terminal a cell of the first `grouped` columns is left empty
-    where all of them repeat the row above; in a pipe every row is complete, since each may be picked by itself.
+    where all of them repeat the row above; in a pipe every row is complete, since each may be picked by itself. The
+    columns in `whole` are never wrapped, on however narrow a terminal: an id is there to be copied. Those in `times`
+    hold moments (RFC 3339), of which a terminal shows the age.
     """
 
     rows: Sequence[Sequence[str]]
     columns: Sequence[str] = ()
     right: frozenset[str] = frozenset()
     grouped: int = 0
+    whole: frozenset[str] = frozenset()
+    times: frozenset[str] = frozenset()
 
 
 Block: TypeAlias = Heading | Paragraph | Code | Table
 Document: TypeAlias = "Sequence[Block]"
 
 _INDENT: Final = 2
+_NARROW: Final = 6  # what a column and the gap after it have at least, where another must not be wrapped
 
 # A state is coloured by what it says, in whatever column it stands.
 _STATES: Final = {
     "completed": "green",
     "ok": "green",
     "Ready": "green",
+    "ready": "green",
+    "Draining": "yellow",
+    "Cordoned": "yellow",
+    "Pending": "yellow",
     "skipped": "yellow",
+    "cancelled": "yellow",
     "retryable": "yellow",
     "processing": "cyan",
     "started": "cyan",
@@ -72,6 +83,10 @@ _STATES: Final = {
     "partial_failure": "bold red",
     "expired": "bold red",
     "unreachable": "bold red",
+    "NotReady": "bold red",
+    "not_ready": "bold red",
+    "degraded": "bold red",
+    "error": "bold red",
 }
 
 
@@ -86,6 +101,14 @@ def show(document: Document) -> None:
 def show_json(value: Any) -> None:
     """Write one JSON document to stdout."""
     _write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def write_raw(text: str, error: str) -> None:
+    """Write to stdout and stderr what others have written, as it is."""
+    _write(text)
+    if error and sys.stderr is not None:
+        sys.stderr.write(error)
+        sys.stderr.flush()
 
 
 def is_terminal() -> bool:
@@ -155,19 +178,34 @@ def for_terminal(document: Document, width: int) -> str:
     from rich.padding import Padding  # noqa: PLC0415
 
     text = StringIO()
-    console = Console(file=text, force_terminal=True, width=width, highlight=False, emoji=False, markup=False)
+    widest = max((_least(block) for block in document if isinstance(block, Table)), default=0)
+    console = Console(
+        file=text, force_terminal=True, width=max(width, widest), highlight=False, emoji=False, markup=False
+    )
     for gap, block in zip(_gaps(document), document, strict=True):
         text.write(gap)
         match block:
             case Heading(words):
-                console.print(printable(words), style="bold")
+                console.print(printable(words), style="bold", width=width)
             case Paragraph(words):
-                console.print(printable(words), style="dim")
+                console.print(printable(words), style="dim", width=width)
             case Code():
                 text.write("\n".join(_plain(block)) + "\n")
             case Table():
-                console.print(Padding(_rich_table(block), (0, 0, 0, _INDENT), expand=False))
+                shown = Padding(_rich_table(block), (0, 0, 0, _INDENT), expand=False)
+                console.print(shown, width=max(width, _least(block)))
     return text.getvalue()
+
+
+def _least(table: Table) -> int:
+    # On a terminal narrower than that, its own wrapping does the least harm.
+    widths = [_longest(table, name) + 1 if name in table.whole else _NARROW for name in table.columns]
+    return _INDENT + sum(widths) if table.whole else 0
+
+
+def _longest(table: Table, name: str) -> int:
+    place = table.columns.index(name)
+    return max((len(printable(row[place])) for row in table.rows), default=0)
 
 
 def _rich_table(table: Table) -> RenderableType:
@@ -182,11 +220,24 @@ def _rich_table(table: Table) -> RenderableType:
         shown = RichTable(box=None, show_header=False, padding=(0, 2, 0, 0))
         shown.add_column(style="cyan", overflow="fold")
     for name in table.columns:
-        shown.add_column(name, justify="right" if name in table.right else "left", overflow="fold")
+        least = _longest(table, name) if name in table.whole else None
+        shown.add_column(name, justify="right" if name in table.right else "left", overflow="fold", min_width=least)
+    aged = {place for place, name in enumerate(table.columns) if name in table.times}
     above: Sequence[str] = ()
-    for row in table.rows:
+    for written in table.rows:
+        row = [_age(cell) if place in aged else cell for place, cell in enumerate(written)]
         same = table.grouped if above[: table.grouped] == row[: table.grouped] else 0
         cells = ["" if place < same else printable(cell) for place, cell in enumerate(row)]
         shown.add_row(*(Text(cell, style=_STATES.get(cell, "")) for cell in cells))
         above = row
     return shown
+
+
+def _age(moment: str) -> str:
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    try:
+        then = datetime.fromisoformat(moment)
+        return duration(max(0.0, (datetime.now(UTC) - then).total_seconds()))
+    except (ValueError, TypeError):
+        return moment

@@ -38,6 +38,14 @@ class UnavailableError(OsapiError):
     """Something that the command cannot do without is not there or does not start: the message says what."""
 
 
+class RefusedError(OsapiError):
+    """The server refused what was asked of it: the message says why, `status` is that of the program."""
+
+    def __init__(self, sentence: str, status: int) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
 def refuse(problems: Sequence[ProblemError]) -> ConfigurationError:
     """Return the error that tells these problems, the first fifty of them."""
     told = list(problems[:_TOLD])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
 
 from osapi_cli import exits
+from osapi_cli.completion import VARIABLE, complete, completion
 from osapi_cli.configure import config
 from osapi_cli.group import Flags, Program, global_flags
 from osapi_cli.nats import nats
@@ -19,6 +21,8 @@ def run(arguments: list[str] | None = None) -> int:
     Errors become one line on stderr and a status, see `exits`; so does a stdout that does not take the output.
     """
     flags = Flags()
+    if VARIABLE in os.environ:
+        return complete(program)
     try:
         status = _invoke(sys.argv[1:] if arguments is None else arguments, flags)
         if sys.stdout is not None:
@@ -40,10 +44,11 @@ def _invoke(arguments: list[str], flags: Flags) -> int:
 
 @click.group(
     cls=Program,
+    lazy={"client": "osapi_cli.client.group:client"},
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Data goes to stdout, everything else to stderr. Exit status: 0; 1 when a host failed; 2 usage; "
-    "69 server unreachable; 78 bad configuration.",
+    "69 server unreachable; 77 not permitted; 78 bad configuration.",
 )
 @click.version_option(package_name="osapi", message="%(prog)s %(version)s")
 @global_flags
@@ -86,5 +91,5 @@ def demo(flags: Flags, targets: tuple[str, ...]) -> int:
     return exits.FAILED if played.failed else exits.OK
 
 
-for command in (config, nats, token):
+for command in (completion, config, nats, token):
     program.add_command(command)

@@ -229,3 +229,14 @@ async def test_a_body_that_does_not_arrive(autojump_clock: object) -> None:
 
     assert sent[0]["status"] == 408
     assert trio.current_time() - begun >= 2.0
+
+
+async def test_the_type_says_which_error_of_the_library_it_was(api: Rest) -> None:
+    absent = await api("GET", "/node/web-99/hostname")
+    assert absent.body["type"] == "urn:osapi:problem:unknown-host"
+    nobody = await api("GET", "/node/group:mail/hostname")
+    assert nobody.body["type"] == "urn:osapi:problem:no-agents"
+    wrong = await api("GET", "/node/group:/hostname")
+    assert wrong.body["type"] == "urn:osapi:problem:invalid-target"
+    nothing = await api("GET", "/nothing")
+    assert nothing.body["type"] == "about:blank"

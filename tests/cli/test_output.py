@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from hypothesis import given
@@ -100,3 +101,28 @@ def test_nothing_exceeds_the_terminal(rows: list[tuple[str, str]], width: int) -
     shown = without_style(for_terminal([Table(columns=("ONE", "TWO"), rows=rows)], width))
 
     assert max(map(len, shown.splitlines())) <= width
+
+
+IDS = Table(
+    columns=("JOB ID", "STATUS", "OPERATION"),
+    whole=frozenset({"JOB ID"}),
+    rows=[("0199c0de-7a11-7abc-8def-0123456789ab", "partial_failure", "network.dns.update")] * 2,
+)
+
+
+@given(st.integers(1, 200))
+def test_an_id_is_never_wrapped(width: int) -> None:
+    shown = without_style(for_terminal([IDS], width))
+
+    assert shown.count("0199c0de-7a11-7abc-8def-0123456789ab") == 2
+    if width >= 60:
+        assert max(map(len, shown.splitlines())) <= width
+
+
+def test_a_terminal_shows_ages_and_a_pipe_moments() -> None:
+    then = (datetime.now(UTC) - timedelta(hours=2, minutes=3, seconds=30)).isoformat().replace("+00:00", "Z")
+    table = Table(columns=("CREATED",), times=frozenset({"CREATED"}), rows=[(then,), ("never",), ("2026-01-01",)])
+
+    assert for_pipe([table]).split() == ["CREATED", then, "never", "2026-01-01"]
+    shown = [line.strip() for line in without_style(for_terminal([table], 80)).splitlines()[2:]]
+    assert shown == ["2 h 3 min", "never", "2026-01-01"]

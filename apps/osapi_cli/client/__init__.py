@@ -1,0 +1,17 @@
+"""The commands `osapi client`: everything that the REST API of a server offers, from a shell."""
+
+# The layout, in the order in which a call passes through it:
+#
+#   group.py       the group, and which file each of its commands is in
+#   job.py  dlq.py  agent.py  health.py  audit.py  node.py  network.py  command.py  process.py  run.py
+#                  the commands: flags, help, examples
+#   options.py     what their flags have in common
+#   work/          what each of them does: one question to the server, one document for people
+#   server.py      where the server is, and who we are to it
+#   http.py        a request and its answer
+#   description.py  the operations that the server says it has
+#   refusals.py    what the program says when the server refuses, or does not answer
+#   sse.py         streams of events, taken apart; follow.py reads one through to its end
+#   progress.py    the line on a terminal that tells how far it is
+#   shapes.py      what the server answers
+#   tables.py      the answers of hosts, as tables

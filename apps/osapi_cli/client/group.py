@@ -1,0 +1,28 @@
+"""The group `osapi client`; its commands are imported when they are asked for."""
+
+from __future__ import annotations
+
+import click
+
+from osapi_cli.group import Program, global_flags
+
+_HERE = "osapi_cli.client"
+
+
+@click.group(
+    cls=Program,
+    lazy={
+        "agent": f"{_HERE}.agent:agent",
+        "health": f"{_HERE}.health:health",
+        "job": f"{_HERE}.job:job",
+        "node": f"{_HERE}.node:node",
+        "run": f"{_HERE}.run:run",
+    },
+    epilog="The server is controller.client.url of the configuration ($OSAPI_CONTROLLER_CLIENT_URL), the token "
+    "controller.client.security.bearer_token ($OSAPI_CONTROLLER_CLIENT_SECURITY_BEARER_TOKEN, or that with _FILE). "
+    "Exit status: 0; 1 when a host failed or is not there; 2 usage; 69 server unreachable; 77 not permitted; "
+    "78 bad configuration.",
+)
+@global_flags
+def client() -> None:
+    """Ask a server: jobs, agents, hosts, health."""

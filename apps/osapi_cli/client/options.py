@@ -1,0 +1,94 @@
+"""What the flags of the commands have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from osapi_cli.group import Flags
+
+AnyCommand = TypeVar("AnyCommand", bound="Callable[..., object]")
+
+DEFAULT_TARGET: Final = "_any"
+_TARGET: Final = "osapi_cli.client.target"
+
+
+class Words(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """Text that is not empty: `--hostname "$HOST"` without a HOST shall not ask for something else."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text without the blanks around it."""
+        text = str(value).strip()
+        if not text:
+            self.fail("it is empty", param, ctx)
+        return text
+
+
+class Items(Words):
+    """A list of words with commas between them."""
+
+    name = "list"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the list; click may give back one that it was given."""
+        if isinstance(value, list):
+            return value  # pyright: ignore[reportUnknownVariableType]
+        words = [word.strip() for word in str(value).split(",")]
+        if not all(words):
+            self.fail(f"{value!r} has an empty part; write a,b,c", param, ctx)
+        return words
+
+
+WORDS: Final = Words()
+ITEMS: Final = Items()
+
+
+def examples(*lines: str) -> str:
+    """Return the end of a command's help: how it is called, one line each."""
+    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))
+
+
+def target_option(command: AnyCommand) -> AnyCommand:
+    """Give a command the flag -T; the groups above it have it as well, and the one nearest to the command counts."""
+
+    def keep(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            ctx.meta[_TARGET] = value
+
+    return click.option(
+        "-T",
+        "--target",
+        type=WORDS,
+        metavar="TARGET",
+        expose_value=False,
+        callback=keep,
+        help="Whom to ask: _any, _all, a hostname, key:value such as group:web.dev, or a selector.  [default: _any]",
+    )(command)
+
+
+def target_of(ctx: click.Context) -> str:
+    """Return the target that was given, `_any` if there was none."""
+    found: str = ctx.meta.get(_TARGET, DEFAULT_TARGET)
+    return found
+
+
+def job_id_option(command: AnyCommand) -> AnyCommand:
+    """Give a command the flag --job-id."""
+    return click.option("--job-id", type=WORDS, required=True, metavar="ID", help="The id of the job.")(command)
+
+
+def hostname_option(command: AnyCommand) -> AnyCommand:
+    """Give a command the flag --hostname."""
+    return click.option("--hostname", type=WORDS, required=True, metavar="H", help="The name of the agent.")(command)
+
+
+def flags_of(ctx: click.Context) -> Flags:
+    """Return the flags that every command has."""
+    found: Flags = ctx.obj
+    return found

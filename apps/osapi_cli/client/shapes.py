@@ -1,0 +1,217 @@
+"""What the server answers, as far as the tables show it; what a server of another version leaves out has a default."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct, field
+
+# --- Jobs ----------------------------------------------------------------------------------------------------
+
+
+class JobOperation(Struct, frozen=True, kw_only=True):
+    """What a job does."""
+
+    type: str = ""
+    data: Any = None
+
+
+class HostResponse(Struct, frozen=True, kw_only=True):
+    """What one host answered."""
+
+    hostname: str = ""
+    status: str = ""
+    changed: bool = False
+    data: Any = None
+    error: str = ""
+
+
+class AgentState(Struct, frozen=True, kw_only=True):
+    """Where one host stands."""
+
+    status: str = ""
+    error: str = ""
+    duration: str = ""
+
+
+class TimelineEvent(Struct, frozen=True, kw_only=True):
+    """One line of a job's story."""
+
+    timestamp: str = ""
+    event: str = ""
+    hostname: str = ""
+    message: str = ""
+    error: str = ""
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """A job as it is stored."""
+
+    id: str
+    status: str
+    created: str = ""
+    updated_at: str = ""
+    operation: JobOperation = JobOperation()
+    target: str = ""
+    expected: list[str] | None = None
+    hostname: str = ""
+    result: Any = None
+    changed: bool = False
+    error: str = ""
+    responses: dict[str, HostResponse] = field(default_factory=dict[str, HostResponse])
+    agent_states: dict[str, AgentState] = field(default_factory=dict[str, AgentState])
+    timeline: list[TimelineEvent] = field(default_factory=list[TimelineEvent])
+    attempts: int = 0
+    deadline: str = ""
+    retry_of: str | None = None
+    retried_as: str | None = None
+
+
+class JobList(Struct, frozen=True, kw_only=True):
+    """A page of jobs."""
+
+    total_items: int
+    status_counts: dict[str, int]
+    items: list[Job]
+
+
+class JobCreated(Struct, frozen=True, kw_only=True):
+    """A job that was submitted."""
+
+    job_id: str
+
+
+# --- Agents --------------------------------------------------------------------------------------------------
+
+
+class OsInfo(Struct, frozen=True, kw_only=True):
+    """An operating system."""
+
+    distribution: str = ""
+    version: str = ""
+
+
+class MemoryInfo(Struct, frozen=True, kw_only=True):
+    """Physical memory in bytes."""
+
+    total: int = 0
+    free: int = 0
+    used: int = 0
+
+
+class LoadAverage(Struct, frozen=True, kw_only=True):
+    """The load over one, five and fifteen minutes."""
+
+    one: float = field(name="1min", default=0.0)
+    five: float = field(name="5min", default=0.0)
+    fifteen: float = field(name="15min", default=0.0)
+
+
+class Condition(Struct, frozen=True, kw_only=True):
+    """Something that is so or not so of a host."""
+
+    type: str = ""
+    status: Any = None
+    reason: str = ""
+    last_transition_time: str = ""
+
+
+class Agent(Struct, frozen=True, kw_only=True):
+    """An agent as it describes itself."""
+
+    hostname: str
+    status: str = ""
+    state: str = ""
+    labels: dict[str, str] = field(default_factory=dict[str, str])
+    started_at: str = ""
+    last_heartbeat: str = ""
+    max_jobs: int | None = None
+    active_jobs: int | None = None
+    operations: list[str] = field(default_factory=list[str])
+    os_info: OsInfo | None = None
+    machine_id: str = ""
+    fingerprint: str = ""
+    conditions: list[Condition] = field(default_factory=list[Condition])
+    timeline: list[TimelineEvent] = field(default_factory=list[TimelineEvent])
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+class AgentList(Struct, frozen=True, kw_only=True):
+    """All registered agents."""
+
+    agents: list[Agent]
+    total: int
+
+
+# --- Health --------------------------------------------------------------------------------------------------
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """How a server is."""
+
+    status: str
+    error: str = ""
+
+
+class Component(Struct, frozen=True, kw_only=True):
+    """One thing that a server stands on."""
+
+    status: str = ""
+    error: str = ""
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """What a stream or bucket holds."""
+
+    name: str = ""
+    messages: int | None = None
+    keys: int | None = None
+    bytes: int = 0
+    consumers: int | None = None
+
+
+class Consumer(Struct, frozen=True, kw_only=True):
+    """Where a consumer stands."""
+
+    name: str = ""
+    pending: int = 0
+    ack_pending: int = 0
+    redelivered: int = 0
+
+
+class Consumers(Struct, frozen=True, kw_only=True):
+    """The consumers of the stream of jobs."""
+
+    total: int = 0
+    consumers: list[Consumer] = field(default_factory=list[Consumer])
+
+
+class AgentFigures(Struct, frozen=True, kw_only=True):
+    """How many agents there are."""
+
+    total: int = 0
+    ready: int = 0
+
+
+class RegistryLine(Struct, frozen=True, kw_only=True):
+    """One entry of the registry."""
+
+    type: str = ""
+    hostname: str = ""
+    status: str = ""
+    age: str = ""
+
+
+class HealthStatus(Struct, frozen=True, kw_only=True):
+    """All that there is to see of a server."""
+
+    status: str
+    version: str = ""
+    uptime: str = ""
+    components: dict[str, Component] = field(default_factory=dict[str, Component])
+    streams: list[Figures] = field(default_factory=list[Figures])
+    kv_buckets: list[Figures] = field(default_factory=list[Figures])
+    consumers: Consumers | None = None
+    jobs: dict[str, int] = field(default_factory=dict[str, int])
+    agents: AgentFigures = AgentFigures()
+    registry: list[RegistryLine] = field(default_factory=list[RegistryLine])

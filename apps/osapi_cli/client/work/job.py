@@ -1,0 +1,145 @@
+"""What `osapi client job` does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from osapi_cli import exits, output
+from osapi_cli.client import shapes
+from osapi_cli.client.http import ask, part
+from osapi_cli.client.tables import pretty
+from osapi_cli.output import Code, Heading, Paragraph, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from osapi_cli.group import Flags
+    from osapi_cli.output import Block
+
+_WELL: Final = frozenset({"completed", "skipped"})
+_SUMMARY: Final = (("Submitted", "submitted"), ("Completed", "completed"), ("Failed", "failed"))
+
+
+def list_jobs(flags: Flags, *, status: str | None, limit: int, offset: int) -> int:
+    """Show a page of jobs."""
+    answer = ask(flags, "GET", "/job", query={"status": status, "limit": limit, "offset": offset})
+    jobs = answer.read(shapes.JobList)
+    if flags.json:
+        output.show_json(
+            {
+                "total_jobs": jobs.total_items,
+                "displayed_jobs": len(jobs.items),
+                "status_counts": jobs.status_counts,
+                "filter_applied": status or "",
+                "limit_applied": limit,
+                "offset_applied": offset,
+                "jobs": answer.body["items"],
+            }
+        )
+    else:
+        output.show([*_list(jobs)])
+    return exits.OK
+
+
+def _list(jobs: shapes.JobList) -> Iterator[Block]:
+    counts = jobs.status_counts
+    told = [("Total", str(jobs.total_items)), ("Showing", str(len(jobs.items)))]
+    told += [(word, str(counts.get(status, 0))) for word, status in _SUMMARY]
+    told.append(("Partial", str(counts.get("partial_failure", 0))))
+    shown = {status for _, status in _SUMMARY} | {"partial_failure"}
+    told += [(status.capitalize(), str(n)) for status, n in counts.items() if n and status not in shown]
+    yield Paragraph(", ".join(f"{word}: {count}" for word, count in told))
+    if jobs.items:
+        yield Table(
+            columns=("JOB ID", "STATUS", "CREATED", "TARGET", "OPERATION"),
+            whole=frozenset({"JOB ID"}),
+            times=frozenset({"CREATED"}),
+            rows=[(job.id, job.status, job.created, job.target, job.operation.type) for job in jobs.items],
+        )
+
+
+def get(flags: Flags, job_id: str) -> int:
+    """Show one job."""
+    answer = ask(flags, "GET", f"/job/{part(job_id)}")
+    job = answer.read(shapes.Job)
+    if flags.json:
+        output.show_json(answer.body)
+    else:
+        output.show([*detail(job)])
+    return exits.OK
+
+
+def detail(job: shapes.Job) -> Iterator[Block]:
+    """Yield what there is to see of a job."""
+    yield Heading(f"Job {job.id}")
+    yield Table(rows=[*_request(job)])
+    if job.operation.data is not None:
+        yield Heading("Request")
+        yield Code(pretty(job.operation.data))
+    if job.agent_states:
+        yield Heading("Hosts")
+        yield Table(
+            columns=("HOSTNAME", "STATUS", "DURATION", "ERROR"),
+            right=frozenset({"DURATION"}),
+            rows=[(host, s.status, s.duration, s.error) for host, s in sorted(job.agent_states.items())],
+        )
+    if job.timeline:
+        yield Heading("Timeline")
+        yield Table(
+            columns=("TIME", "EVENT", "HOSTNAME", "MESSAGE"),
+            rows=[(e.timestamp, e.event, e.hostname, e.error or e.message) for e in job.timeline],
+        )
+    yield from _results(job)
+
+
+def _request(job: shapes.Job) -> Iterator[tuple[str, str]]:
+    yield "Status", job.status
+    yield "Operation", job.operation.type
+    yield "Target", job.target
+    if job.expected is not None:
+        yield "Hosts", f"{len(job.expected)}: {', '.join(job.expected)}"
+    yield "Created", job.created
+    yield "Updated", job.updated_at
+    yield "Deadline", job.deadline
+    yield "Attempts", str(job.attempts)
+    yield "Changed", "yes" if job.changed else "no"
+    if job.retry_of:
+        yield "Retry of", job.retry_of
+    if job.retried_as:
+        yield "Retried as", job.retried_as
+    if job.error:
+        yield "Error", job.error
+
+
+def _results(job: shapes.Job) -> Iterator[Block]:
+    for host, response in sorted(job.responses.items()):
+        if response.data is not None:
+            yield Heading(f"Result of {host}")
+            yield Code(pretty(response.data))
+
+
+def delete(flags: Flags, job_id: str) -> int:
+    """Remove one job."""
+    ask(flags, "DELETE", f"/job/{part(job_id)}")
+    if flags.json:
+        output.show_json({"job_id": job_id, "deleted": True})
+    else:
+        output.show([Paragraph(f"Job {job_id} is deleted.")])
+    return exits.OK
+
+
+def retry(flags: Flags, job_id: str, target: str | None) -> int:
+    """Submit a job once more."""
+    body = {} if target is None else {"target_hostname": target}
+    answer = ask(flags, "POST", f"/job/{part(job_id)}/retry", body=body)
+    created = answer.read(shapes.JobCreated)
+    if flags.json:
+        output.show_json(answer.body)
+    else:
+        output.show([Paragraph(f"Job {created.job_id} is submitted.")])
+    return exits.OK
+
+
+def status_of(status: str) -> int:
+    """Return the exit status for a job that ended so."""
+    return exits.OK if status in _WELL else exits.FAILED

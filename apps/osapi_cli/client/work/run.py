@@ -1,0 +1,144 @@
+"""What `osapi client run` does: any operation by its name, as the server's own description has it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import msgspec
+
+from osapi.errors import shown
+from osapi.rules.names import nearest
+from osapi_cli import exits, output
+from osapi_cli.client.description import as_object, operations
+from osapi_cli.client.http import FOR_HOSTS, ask, part
+from osapi_cli.client.tables import Results, Row, View, compact, pretty, status_of
+from osapi_cli.output import Code, Heading, Paragraph, Table
+from osapi_cli.problems import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from osapi_cli.client.description import Operation
+    from osapi_cli.group import Flags
+    from osapi_cli.output import Block
+
+_MAX_DATA: Final = 16 * 1024 * 1024  # more than any server takes
+_MAX_COLUMNS: Final = 8
+
+
+class AnyRow(Row, frozen=True, kw_only=True):
+    """What one host answered to whatever it was asked."""
+
+    data: Any = None
+
+
+def run(flags: Flags, operation: str, target: str, data: str | None) -> int:
+    """Run an operation on hosts."""
+    body = None if data is None else _data(data)
+    try:
+        answer = ask(flags, "POST", f"/operation/{part(target)}/{part(operation)}", body=body, patience=FOR_HOSTS)
+    except RefusedError as error:
+        raise _unknown(flags, operation, error) from error
+    results = answer.read(Results)
+    if flags.json:
+        output.show_json(answer.body)
+    else:
+        output.show([*_view(results).document(results)])
+    return status_of(results)
+
+
+def _data(given: str) -> msgspec.Raw:
+    text = _text(given)
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise click.BadParameter(f"it is not JSON: {error}", param_hint="--data") from error
+    return msgspec.Raw(text)
+
+
+def _text(given: str) -> bytes:
+    if given == "-":
+        return sys.stdin.buffer.read(_MAX_DATA)
+    if given.startswith("@"):
+        with Path(given[1:]).open("rb") as file:
+            return file.read(_MAX_DATA)
+    return given.encode(errors="surrogateescape")
+
+
+def _unknown(flags: Flags, operation: str, error: RefusedError) -> RefusedError:
+    """Return what to say of a refusal: if there is no such operation, which there are that are like it."""
+    if error.status != exits.FAILED:
+        return error
+    known = [each.name for each in operations(flags)]
+    if operation in known:
+        return error
+    near = nearest(operation, known)
+    hint = f"did you mean {' or '.join(near)}?" if near else "`osapi client run --list` shows those that there are"
+    return RefusedError(f"the server has no operation {shown(operation)}; {hint}", exits.USAGE)
+
+
+def _view(results: Results) -> View[AnyRow]:
+    """Return columns for the fields of the results, if they are few and plain; else one for all."""
+    names = list(dict.fromkeys(name for row in results.results for name in _fields(row.get("data"))))
+    objects = all(isinstance(row["data"], dict) for row in results.results if row.get("data") is not None)
+    if not objects or not 0 < len(names) <= _MAX_COLUMNS:
+        return View(AnyRow, ("CHANGED", "RESULT"), lambda row: [(_yes(row), compact(row.data))])
+    return View(
+        AnyRow,
+        ("CHANGED", *(name.upper() for name in names)),
+        lambda row: [(_yes(row), *(_cell(row.data, name) for name in names))],
+    )
+
+
+def _fields(data: Any) -> Sequence[str]:
+    return [name for name in as_object(data) if name != "changed"]
+
+
+def _cell(data: Any, name: str) -> str:
+    value = as_object(data).get(name)
+    return "" if value is None else compact(value)
+
+
+def _yes(row: AnyRow) -> str:
+    return "yes" if row.changed else "no"
+
+
+# --- What there is -------------------------------------------------------------------------------------------
+
+
+def describe(flags: Flags, name: str | None) -> int:
+    """Show all operations, or what one of them takes."""
+    known = operations(flags)
+    if name is None:
+        return _list(flags, known)
+    found = next((each for each in known if each.name == name), None)
+    if found is None:
+        raise _unknown(flags, name, RefusedError("", exits.FAILED))
+    if flags.json:
+        output.show_json(found)
+    else:
+        output.show([*_one(found)])
+    return exits.OK
+
+
+def _list(flags: Flags, known: Sequence[Operation]) -> int:
+    if flags.json:
+        output.show_json({"operations": known})
+    else:
+        rows = [(each.name, each.permission, each.summary) for each in known]
+        output.show([Table(columns=("OPERATION", "PERMISSION", "WHAT IT DOES"), rows=rows)])
+    return exits.OK
+
+
+def _one(operation: Operation) -> Iterator[Block]:
+    yield Heading(operation.name)
+    yield Paragraph(operation.summary)
+    yield Paragraph(f"Needs the permission {operation.permission}.")
+    if operation.schema is None:
+        yield Paragraph("Takes no data.")
+    else:
+        yield Heading("Data, as JSON Schema")
+        yield Code(pretty(operation.schema))

@@ -1,0 +1,92 @@
+"""A real server on loopback in a thread of its own: broker, agents and API, for all tests of a module."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import AsyncExitStack, contextmanager
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import trio
+
+import osapi
+import osapi_api
+from osapi_memory import Broker
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from quart_trio import QuartTrio
+
+KEY: Final = "0123456789abcdef0123456789abcdef"
+SECURITY: Final = osapi_api.Security(KEY, roles={"nobody": [], "nodes": ["node:read"]})
+AGENTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "web-01": {"group": "web.dev"},
+    "web-02": {"group": "web.prod"},
+    "db-01": {"group": "db"},
+}
+
+
+class Service(NamedTuple):
+    """Where a server listens, and whoever may ask it anything."""
+
+    url: str
+    token: str
+
+    def environment(self, token: str | None = None) -> dict[str, str]:
+        """Return the variables that lead the program to it."""
+        return {
+            "OSAPI_CONTROLLER_CLIENT_URL": self.url,
+            "OSAPI_CONTROLLER_CLIENT_SECURITY_BEARER_TOKEN": self.token if token is None else token,
+        }
+
+
+def token_of(*roles: str) -> str:
+    """Return a valid token."""
+    return SECURITY.generate("tester", roles=roles)
+
+
+@contextmanager
+def serving(operations: osapi.Operations, agents: Mapping[str, Mapping[str, str]] = AGENTS) -> Generator[Service]:
+    """Serve these operations on free port of loopback until the block ends."""
+    started: list[str] = []
+    stops: list[tuple[trio.lowlevel.TrioToken, trio.Event]] = []
+    ready = threading.Event()
+
+    async def serve() -> None:
+        shutdown = trio.Event()
+        async with AsyncExitStack() as stack:
+            broker = await stack.enter_async_context(Broker())
+            for name, labels in agents.items():
+                wire = await stack.enter_async_context(broker.connect())
+                await stack.enter_async_context(osapi.Agent(wire, operations, hostname=name, labels=labels))
+            transport = await stack.enter_async_context(broker.connect())
+            client = await stack.enter_async_context(osapi.Client(transport, operations))
+            options = osapi_api.Options(job_timeout=20.0)
+            app = osapi_api.create_app(
+                client, transport=transport, operations=operations, security=SECURITY, options=options
+            )
+            nursery = await stack.enter_async_context(trio.open_nursery())
+            started.extend(await nursery.start(_serve, app, shutdown))
+            stops.append((trio.lowlevel.current_trio_token(), shutdown))
+            ready.set()
+
+    def run() -> None:
+        try:
+            trio.run(serve)
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        ready.wait()
+        assert started, "the server did not start"
+        yield Service(started[0], token_of("admin"))
+    finally:
+        for token, shutdown in stops:
+            token.run_sync_soon(shutdown.set)
+        thread.join()
+
+
+async def _serve(app: QuartTrio, shutdown: trio.Event, *, task_status: trio.TaskStatus[list[str]]) -> None:
+    await osapi_api.serve(app, port=0, shutdown=shutdown, grace=0.1, task_status=task_status)

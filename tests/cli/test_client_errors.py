@@ -1,0 +1,214 @@
+"""What `osapi client` says when the server refuses, is away, or is another one; and with which status."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.program import osapi
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tests.cli.conftest import Client
+
+URL = "OSAPI_CONTROLLER_CLIENT_URL"
+TOKEN = "OSAPI_CONTROLLER_CLIENT_SECURITY_BEARER_TOKEN"
+COMMAND = ("node", "hostname", "-T", "web-01")
+
+JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
+
+
+@contextmanager
+def answering(answer: bytes) -> Generator[str]:
+    """Take connections on loopback, answer each with these bytes, whatever it asks, and close it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer_all() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    if connection.recv(65536):
+                        connection.sendall(answer)
+
+        thread = threading.Thread(target=answer_all)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def check(client: Client, status: int, told: str) -> None:
+    ended = client(*COMMAND)
+
+    assert (ended.status, ended.out, ended.err) == (status, "", f"osapi: {told}\n")
+
+
+def unused() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_server_that_is_not_there(client: Client) -> None:
+    url = unused()
+    client.environment.setenv(URL, url)
+
+    check(client, 69, f"the server at {url} refused the connection: is `osapi controller start` running?")
+
+
+def test_a_name_that_is_nobodys(client: Client) -> None:
+    client.environment.setenv(URL, "http://osapi.invalid:1")
+    ended = client(*COMMAND)
+
+    assert (ended.status, ended.out, ended.err.count("\n")) == (69, "", 1)
+    assert ended.err.startswith("osapi: the server at http://osapi.invalid:1 cannot be reached: ")
+    assert ended.err.endswith(f"; check ${URL}\n")
+
+
+def test_a_server_without_tls(client: Client) -> None:
+    url = client.service.url.replace("http:", "https:")
+    client.environment.setenv(URL, url)
+
+    check(client, 69, f"the server at {url} does not speak TLS there; check ${URL}")
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"", "broke the connection, or speaks no HTTP; what was asked of it may be done all the same"),
+        (b"SSH-2.0-x\r\n", "broke the connection, or speaks no HTTP; what was asked of it may be done all the same"),
+        (JSON[:60], "broke the connection, or speaks no HTTP; what was asked of it may be done all the same"),
+    ],
+)
+def test_what_speaks_no_http(client: Client, answer: bytes, told: str) -> None:
+    with answering(answer) as url:
+        client.environment.setenv(URL, url)
+        check(client, 69, f"the server at {url} {told}")
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 3\r\n\r\n<p>", "status 200, 'text/html'"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", "status 302, 'no type'"),
+        (b"HTTP/1.1 404 No\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n", "status 404, 'text/plain'"),
+        (
+            b"HTTP/1.1 502 Bad\r\nContent-Type: application/problem+json\r\nContent-Length: 1\r\n\r\n{",
+            "status 502, 'application/problem+json'",
+        ),
+        (JSON % (3, b"{]}"), "status 200, 'application/json'"),
+    ],
+)
+def test_what_is_another_server(client: Client, answer: bytes, found: str) -> None:
+    with answering(answer) as url:
+        client.environment.setenv(URL, url)
+        check(client, 69, f"what answers at {url} is not the osapi API ({found}); check ${URL}")
+
+
+def test_an_answer_of_another_version(client: Client) -> None:
+    with answering(JSON % (2, b"[]")) as url:
+        client.environment.setenv(URL, url)
+        ended = client(*COMMAND)
+
+    assert (ended.status, ended.out, ended.err.count("\n")) == (1, "", 1)
+    assert ended.err.startswith("osapi: the server's answer cannot be understood: ")
+
+
+def test_an_older_server(client: Client) -> None:
+    body = b'{"status": 404, "error": "there is nothing at this path"}'
+    head = b"HTTP/1.1 404 X\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n\r\n%b"
+    with answering(head % (len(body), body)) as url:
+        client.environment.setenv(URL, url)
+        told = f"the server at {url} does not offer GET /api/node/web-01/hostname; it may be older than this program"
+        check(client, 1, told)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_server_in_trouble(client: Client, status: int) -> None:
+    body = b'{"error": "the broker cannot be reached"}'
+    head = b"HTTP/1.1 %d X\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n\r\n%b"
+    with answering(head % (status, len(body), body)) as url:
+        client.environment.setenv(URL, url)
+        check(client, 69, f"the server at {url}: the broker cannot be reached")
+
+
+def test_no_token(client: Client) -> None:
+    client.environment.delenv(TOKEN)
+    told = (
+        f"the server at {client.service.url} wants a token, and none is configured: `osapi token generate` makes one; "
+        f"set controller.client.security.bearer_token, or ${TOKEN}"
+    )
+
+    check(client, 77, told)
+
+
+def test_a_wrong_token(client: Client) -> None:
+    client.environment.setenv(TOKEN, "not.a.token")
+    ended = client(*COMMAND)
+
+    assert (ended.status, ended.out, ended.err.count("\n")) == (77, "", 1)
+    assert ended.err.startswith(f"osapi: the server at {client.service.url} does not accept the token of ${TOKEN}: ")
+
+
+def test_a_token_that_no_header_can_hold(client: Client) -> None:
+    client.environment.setenv(TOKEN, "two\nlines ä")
+    ended = client(*COMMAND)
+
+    assert (ended.status, ended.out, ended.err.count("\n")) == (78, "", 1)
+    assert "lines" not in ended.err
+    assert "bearer_token" in ended.err
+
+
+def test_a_token_that_does_not_allow_it(client: Client) -> None:
+    client.use_token("nobody")
+
+    check(client, 77, "this needs the permission node:read, which the token does not give")
+
+
+def test_a_bad_configuration(client: Client) -> None:
+    client.environment.setenv(URL, "ftp://nowhere")
+    ended = client(*COMMAND)
+
+    assert (ended.status, ended.out, ended.err.count("\n")) == (78, "", 1)
+
+
+def test_proxies_are_not_asked_for_this_machine(client: Client) -> None:
+    client.environment.setenv("HTTP_PROXY", unused())
+    client.environment.setenv("ALL_PROXY", unused())
+
+    assert client(*COMMAND).status == 0
+
+
+def test_a_proxy_is_asked_for_other_machines(client: Client) -> None:
+    far = b'{"job_id": "x", "results": [{"hostname": "far", "status": "ok"}]}'
+    with answering(JSON % (len(far), far)) as proxy:
+        client.environment.setenv("HTTP_PROXY", proxy)
+        client.environment.setenv(URL, "http://192.0.2.1:8080")
+        ended = client(*COMMAND)
+
+    assert ended.status == 0
+    assert "far" in ended.out
+
+
+def test_a_proxy_that_is_none(client: Client) -> None:
+    client.environment.setenv("HTTP_PROXY", "gopher://x")
+    client.environment.setenv(URL, "http://192.0.2.1:8080")
+    ended = client(*COMMAND)
+
+    assert (ended.status, ended.out, ended.err.count("\n")) == (78, "", 1)
+
+
+def test_as_a_process(client: Client) -> None:
+    ended = osapi("client", *COMMAND, **client.service.environment())
+
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.endswith("1 host: 1 ok, 0 failed, 0 skipped\n")
