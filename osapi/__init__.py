@@ -4,6 +4,7 @@
 #
 #   client.py  agent.py  handle.py  operations.py     the public face
 #   sweeper.py  detail.py  dead_letters.py            jobs that nobody ended, jobs as stored, what was given up
+#   index.py                                          all jobs at a glance: counts and pages
 #   roster.py  settings.py  discovery.py              who is there, what is shared, which backend
 #   flow/                                             the path of a job, one step a file:
 #       submit -> notify -> claim -> execute -> respond -> collect, and settle or sweep when nobody answered
@@ -58,7 +59,9 @@ from osapi.errors import (
     UnsupportedBrokerError,
 )
 from osapi.handle import JobHandle, Response
+from osapi.index import JobIndex
 from osapi.operations import Job, Operation, Operations
+from osapi.rules.job_index import JobRow
 from osapi.rules.output import Chunk
 from osapi.rules.records import Event, JobStatus, Policy, Registration, SlotStatus
 from osapi.rules.reports import Recorder, Reporter
@@ -90,6 +93,8 @@ __all__ = [
     "JobDetail",
     "JobFailedError",
     "JobHandle",
+    "JobIndex",
+    "JobRow",
     "JobStatus",
     "KeyReusedError",
     "LimitReachedError",

@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from osapi.dead_letters import DeadLetter, DeadLetters, Wanted
-from osapi.detail import JobDetail, read_details, with_results
-from osapi.errors import InvalidSettingError, KeyReusedError, UnknownJobError, UnknownLetterError, shown
+from osapi.detail import JobDetail, newest_details, read_details, with_results
+from osapi.errors import KeyReusedError, UnknownJobError, UnknownLetterError, shown
 from osapi.flow.cancel import cancel
 from osapi.flow.collect import Collector
 from osapi.flow.notify import withdraw
@@ -16,6 +16,7 @@ from osapi.flow.persist import insist
 from osapi.flow.state import States
 from osapi.flow.store import open_store
 from osapi.ids import Ids
+from osapi.index import MAX_LIMIT, JobIndex, check_page, check_status
 from osapi.nursery import background
 from osapi.roster import Roster
 from osapi.rules.cancellation import check_hosts, check_text
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
     from osapi.transport import Transport
 
 T = TypeVar("T")
-
-_PAGE = 100
-MAX_LIMIT = 10_000
 
 
 class Client:
@@ -91,6 +89,8 @@ class Client:
             self._submitter = Submitter(
                 store, self._operations, self._roster, self._states, self._collector, ids, origin, nursery
             )
+            self._nursery = nursery
+            self._index: JobIndex | None = None
             nursery.start_soon(self._roster.follow)
             nursery.start_soon(self._collector.follow, watch)
             nursery.start_soon(self._collector.settle_due)
@@ -225,27 +225,26 @@ class Client:
     ) -> Sequence[JobDetail]:
         """Return the newest jobs, newest first, those of one status if it is given.
 
-        Reads a page of 100 at a time, and with a status as many pages as it takes to find enough.
+        Reads from the newest on, and with a status as far back as it takes to find enough; `index` answers at once.
 
         Raises:
             InvalidSettingError: a limit, an offset or a status that there is not.
             RecordError, DisconnectedError
 
         """
-        wanted = _status(status)
-        _check_limit(limit)
-        if offset < 0:
-            raise InvalidSettingError(offset, "is out of range for offset", "use 0 or more")
-        keys = sorted(await self._read(partial(self._store.jobs.keys, "jobs.*")), reverse=True)
-        if wanted is None:
-            return await read_details(self._store, keys[offset : offset + limit])
-        found: list[JobDetail] = []
-        for start in range(0, len(keys), _PAGE):
-            page = await read_details(self._store, keys[start : start + _PAGE])
-            found.extend(job for job in page if job.status is wanted)
-            if len(found) >= offset + limit:
-                break
-        return found[offset : offset + limit]
+        check_page(limit, offset)
+        return await newest_details(self._store, check_status(status), limit, offset)
+
+    async def index(self) -> JobIndex:
+        """Return the index of all jobs, once it has read those that are there; the same one each time.
+
+        Its two watches are open from the first call to the end of the client's block. Cancelled, it goes on reading.
+        """
+        if self._index is None:
+            self._index = JobIndex(self._store)
+            self._nursery.start_soon(self._index.run)
+        await self._index.loaded()
+        return self._index
 
     async def delete(self, job_id: str) -> None:
         """Remove a job: first its definition, so that it does not start any more, then all that speaks of it.
@@ -298,7 +297,7 @@ class Client:
             DisconnectedError
 
         """
-        _check_limit(limit)
+        check_page(limit)
         return await self._letters.newest(limit, Wanted(operation=operation, target=target, reason=reason))
 
     async def dead_letter(self, sequence: int) -> DeadLetter:
@@ -426,17 +425,3 @@ class Client:
 
 def _unknown_job(job_id: str) -> UnknownJobError:
     return UnknownJobError(f"there is no job {shown(job_id)}: it never was, was deleted, or has outlived its lifetime")
-
-
-def _check_limit(limit: int) -> None:
-    if not 1 <= limit <= MAX_LIMIT:
-        raise InvalidSettingError(limit, "is out of range for limit", f"use 1 to {MAX_LIMIT}")
-
-
-def _status(status: JobStatus | str | None) -> JobStatus | None:
-    if status is None:
-        return None
-    try:
-        return JobStatus(status)
-    except ValueError:
-        raise InvalidSettingError(status, "is no status of a job", f"use {', '.join(JobStatus)}") from None

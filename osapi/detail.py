@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from osapi.flow.newest import newest
 from osapi.flow.parts import read_whole
 from osapi.flow.persist import insist
 from osapi.rules import gather
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from osapi.flow.store import Store
+
+# Jobs whose records are read at once.
+_AT_ONCE = 100
 
 
 class JobDetail(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,9 +63,18 @@ async def read_details(store: Store, keys: Sequence[str]) -> list[JobDetail]:
         RecordError, DisconnectedError
 
     """
+    entries = await insist(partial(store.jobs.get_many, keys), store.settings.persist)
+    return await complete(store, [DEFINITION.decode(entry.value) for entry in entries if entry is not None])
+
+
+async def complete(store: Store, definitions: Sequence[Definition]) -> list[JobDetail]:
+    """Read what became of these jobs; two requests for all of them.
+
+    Raises:
+        RecordError, DisconnectedError
+
+    """
     patience = store.settings.persist
-    entries = await insist(partial(store.jobs.get_many, keys), patience)
-    definitions = [DEFINITION.decode(entry.value) for entry in entries if entry is not None]
     slots = [(job, slot) for job in definitions for slot in gather.slots(job)]
     names = [response_key(job.origin, job.id, slot) for job, slot in slots]
     records = await insist(partial(store.responses.get_many, names), patience)
@@ -73,6 +87,31 @@ async def read_details(store: Store, keys: Sequence[str]) -> list[JobDetail]:
         JobDetail(definition=job, records=found[job.id], retried_as=None if link is None else link.value.decode())
         for job, link in zip(definitions, links, strict=True)
     ]
+
+
+async def newest_details(store: Store, status: JobStatus | None, limit: int, offset: int) -> list[JobDetail]:
+    """Read a page of the newest jobs, newest first, those of one status if it is given.
+
+    Raises:
+        RecordError, DisconnectedError
+
+    """
+    async with aclosing(newest(store, offset + limit)) as parts:
+        if status is None:
+            definitions: list[Definition] = []
+            async for part in parts:
+                definitions += part
+                if len(definitions) >= offset + limit:
+                    break
+            return await complete(store, definitions[offset : offset + limit])
+        found: list[JobDetail] = []
+        async for part in parts:
+            for start in range(0, len(part), _AT_ONCE):
+                jobs = await complete(store, part[start : start + _AT_ONCE])
+                found += [job for job in jobs if job.status is status]
+                if len(found) >= offset + limit:
+                    return found[offset : offset + limit]
+        return found[offset:]
 
 
 async def with_results(store: Store, job: JobDetail) -> JobDetail:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from osapi.client import MAX_LIMIT
+from osapi.index import MAX_LIMIT
 from osapi_api import shapes
 from osapi_api.dispatch import authorise
 from osapi_api.endpoints import Endpoint, Reply

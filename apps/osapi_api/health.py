@@ -13,7 +13,6 @@ import osapi
 from osapi.settings import job_bucket, registry_bucket, response_bucket, stream_config
 from osapi_api import shapes
 from osapi_api.endpoints import Endpoint, Reply
-from osapi_api.jobs import survey
 from osapi_api.problems import ProblemError
 from osapi_api.views import age
 
@@ -130,10 +129,10 @@ async def _buckets(api: Api) -> dict[str, Any]:
 
 
 async def _jobs(api: Api) -> dict[str, Any]:
-    counts, _ = await survey(api.client, shapes.JobQuery(limit=1))
+    counts = (await api.client.index()).counts()
     processing = sum(counts[state] for state in _PROCESSING)
     completed = sum(counts[state] for state in _COMPLETED)
-    total = counts.total()
+    total = sum(counts.values())
     figures = shapes.JobFigures(
         total=total,
         unprocessed=counts[_S.SUBMITTED],

@@ -2,60 +2,57 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import trio
+
 import osapi
 from osapi.rules.keys import job_key
+from osapi.rules.targets import parse_target
 from osapi.settings import job_bucket
 from osapi_api import shapes
 from osapi_api.dispatch import authorise
 from osapi_api.endpoints import Endpoint, Reply
-from osapi_api.problems import Problem
+from osapi_api.problems import Problem, ProblemError
 from osapi_api.views import job_detail, timestamp
 
 if TYPE_CHECKING:
     from osapi_api.endpoints import Api, Call
 
-_STEP: Final = 500
-
 
 async def list_jobs(call: Call) -> Reply:
-    """Return a page of jobs, and how many there are of each status."""
+    """Return a page of jobs, how many match, and how many there are of each status."""
     query: shapes.JobQuery = call.query
-    counts, items = await survey(call.api.client, query)
-    total = counts.total() if query.status is None else counts[query.status]
+    index = await index_of(call.api)
+    total, items = await index.list(
+        status=query.status,
+        operation=query.operation,
+        target=None if query.target is None else str(parse_target(query.target)),
+        since=None if query.since is None else query.since.timestamp(),
+        until=None if query.until is None else query.until.timestamp(),
+        limit=query.limit,
+        offset=query.offset,
+    )
     return Reply(
         shapes.JobList(
             total_items=total,
-            status_counts={str(status): counts[status] for status in osapi.JobStatus},
+            status_counts={str(status): count for status, count in index.counts().items()},
             items=tuple(job_detail(job) for job in items),
         )
     )
 
 
-async def survey(
-    client: osapi.Client, query: shapes.JobQuery
-) -> tuple[Counter[osapi.JobStatus], list[osapi.JobDetail]]:
-    """Walk all jobs, newest first; return how many there are of each status, and those that were asked for."""
-    counts: Counter[osapi.JobStatus] = Counter()
-    items: list[osapi.JobDetail] = []
-    seen: set[str] = set()
-    start = 0
-    while page := await client.list(limit=_STEP, offset=start):
-        start += _STEP
-        for job in page:
-            # A job that was submitted meanwhile moves all others down by one.
-            if job.id in seen:
-                continue
-            seen.add(job.id)
-            status = job.status
-            place = counts.total() if query.status is None else counts[status]
-            if query.status in {None, status} and query.offset <= place < query.offset + query.limit:
-                items.append(job)
-            counts[status] += 1
-    return counts, items
+async def index_of(api: Api) -> osapi.JobIndex:
+    """Return the index of jobs, which the first request opens.
+
+    Raises:
+        ProblemError: 503, it is still being read.
+
+    """
+    with trio.move_on_after(api.options.health_timeout):
+        return await api.client.index()
+    raise ProblemError(503, "the jobs are still being read, or the broker is away; try again", {"Retry-After": "1"})
 
 
 async def get_job(call: Call) -> Reply:

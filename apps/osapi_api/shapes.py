@@ -5,6 +5,7 @@ Times are RFC 3339 in UTC. A payload or result is whatever JSON value the operat
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -17,9 +18,13 @@ Outcome = Literal["ok", "failed", "skipped"]
 
 
 class JobQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which jobs to list."""
+    """Which jobs to list; those that were created from `since` on and before `until`."""
 
     status: osapi.JobStatus | None = None
+    operation: str | None = None
+    target: str | None = None
+    since: Annotated[datetime, Meta(tz=True)] | None = None
+    until: Annotated[datetime, Meta(tz=True)] | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 10
     offset: Annotated[int, Meta(ge=0, le=2**53)] = 0
 

@@ -11,9 +11,12 @@ from typing import Generic, TypeVar
 import msgspec
 
 from osapi.errors import RecordError
+from osapi.rules.outlines import JobOutline, RecordOutline
 from osapi.rules.records import VERSION, Definition, Drain, Facts, Holder, Known, Orders, Record, Registration, Story
 
-T = TypeVar("T", Definition, Record, Registration, Facts, Holder, Orders, Story, Known, Drain)
+T = TypeVar(
+    "T", Definition, Record, Registration, Facts, Holder, Orders, Story, Known, Drain, JobOutline, RecordOutline
+)
 
 
 class _Version(msgspec.Struct):
@@ -66,3 +69,5 @@ ORDERS = Codec(Orders)
 STORY = Codec(Story)
 KNOWN = Codec(Known)
 DRAIN = Codec(Drain)
+JOB_OUTLINE = Codec(JobOutline)
+RECORD_OUTLINE = Codec(RecordOutline)

@@ -33,6 +33,10 @@ ANY_GROUP_FILTER = "jobs.*.any-label.*.*"
 _MAX_CONSUMER_NAME = 255
 _DIGEST = 32
 
+# Every job's definition, and every record of a slot without what lies beside it.
+DEFINITIONS = "jobs.*"
+RECORDS = "*.*.*"
+
 # The key of the registry that says which sweeper acts; no hostname is encoded to it.
 SWEEPER_KEY = "_sweeper"
 

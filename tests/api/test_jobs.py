@@ -10,8 +10,6 @@ import trio
 
 import osapi
 import osapi_api
-from osapi_api.jobs import survey
-from osapi_api.shapes import JobQuery
 from osapi_api.views import age
 from tests.api.conftest import AGENTS, SECURITY, Rest, fleet, token_of
 from tests.api.operations import operations
@@ -205,18 +203,43 @@ async def test_hosts_that_have_not_started_are_pending(autojump_clock: object) -
     }
 
 
-async def test_a_job_that_moves_down_while_the_list_is_read_is_told_once(api: Rest) -> None:
-    (job_id,) = await submitted(api, "/node/web-01/hostname")
-    job = await api.client.get(job_id)
+async def test_the_list_by_operation_target_and_time(api: Rest) -> None:
+    ids = await submitted(
+        api, "/node/web-01/hostname", "/node/db-01/uptime", "/node/web-01/uptime", "/node/_all/uptime"
+    )
+    created = [(await api("GET", f"/job/{job_id}")).body["created"] for job_id in ids]
 
-    class Moving:
-        async def list(self, *, limit: int, offset: int) -> Sequence[osapi.JobDetail]:
-            return [job] if offset < 2 * limit else []
+    async def found(query: str) -> tuple[int, list[int]]:
+        body = (await api("GET", f"/job?{query}")).body
+        assert sum(body["status_counts"].values()) == 4
+        return body["total_items"], [ids.index(job["id"]) for job in body["items"]]
 
-    moving: Any = Moving()
-    counts, items = await survey(moving, JobQuery())
-    assert counts.total() == 1
-    assert items == [job]
+    assert await found("operation=node.uptime.get") == (3, [3, 2, 1])
+    assert await found("operation=node.uptime.get&limit=1&offset=1") == (3, [2])
+    assert await found("target=Web-01") == (2, [2, 0])
+    assert await found("target=web-01&operation=node.uptime.get&status=completed") == (1, [2])
+    assert await found("target=_all&status=failed") == (0, [])
+    assert await found("operation=node.none") == (0, [])
+    assert await found("since=1970-01-01T00:00:00Z&until=2999-01-01T02:00:00%2B02:00") == (4, [3, 2, 1, 0])
+    assert await found("until=1970-01-01T00:00:00Z") == (0, [])
+    assert await found("since=2999-01-01T00:00:00Z") == (0, [])
+    # What is told is cut to the millisecond, so that the job itself is always within.
+    assert (await found(f"since={created[2]}"))[1][:2] == [3, 2]
+
+
+async def test_filters_that_cannot_be(api: Rest) -> None:
+    for query in ("since=yesterday", "since=2026-01-01T00:00:00", "until=", "target=a%20b", "target=", "host=web-01"):
+        assert (await api("GET", f"/job?{query}")).status == 400
+
+
+async def test_the_list_without_a_broker(autojump_clock: object, api: Rest) -> None:
+    api.transport.disconnect()
+    answer = await api("GET", "/job")
+    api.transport.reconnect()
+
+    assert answer.status == 503
+    assert answer.headers["Retry-After"] == "1"
+    assert (await api("GET", "/job")).status == 200
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(-1, "0s"), (59.9, "59s"), (61, "1m1s"), (7322, "2h2m2s")])

@@ -61,7 +61,8 @@ class BucketCore:
     def __init__(self, config: BucketConfig) -> None:
         self.config = config
         self.deleted = False
-        self._keys: dict[str, list[Entry]] = {}  # oldest revision first; a key without any is not in it
+        # Oldest revision first, and last the key that was written last; a key without a revision is not in it.
+        self._keys: dict[str, list[Entry]] = {}
         self._alarm: Callable[[float], None] = ignore
         self._earliest = inf
         self._expiries: Deadlines[tuple[float, int, str]] = Deadlines(self._is_kept, self._ring)
@@ -119,8 +120,18 @@ class BucketCore:
     def since(self, patterns: Sequence[str], revision: int, now: float) -> list[Entry]:
         """Return every kept entry that matches and is newer than a revision, in order of revision."""
         self.advance(now)
-        found = (entry for kept in self._matching(patterns) for entry in kept if entry.revision > revision)
-        return sorted(found, key=_by_revision)
+        if self.config.history > 1:
+            found = (entry for kept in self._matching(patterns) for entry in kept if entry.revision > revision)
+            return sorted(found, key=_by_revision)
+        # What was written last lies last, so that this costs what is found, and not all that is kept.
+        test = matcher(*patterns)
+        late: list[Entry] = []
+        for kept in reversed(self._keys.values()):
+            if kept[-1].revision <= revision:
+                break
+            if test(kept[-1].key):
+                late.append(kept[-1])
+        return late[::-1]
 
     def info(self, now: float) -> BucketInfo:
         """Return the figures; as in JetStream a key that has only a marker counts."""
@@ -321,6 +332,8 @@ class BucketCore:
             if len(revisions) >= self.config.history:
                 self._forget(revisions.pop(0))
             revisions.append(entry)
+            del self._keys[key]
+            self._keys[key] = revisions
         self._revision = entry.revision
         self._values += 1
         self._bytes += self._overhead + len(key) + len(entry.value) + headers

@@ -1,0 +1,63 @@
+"""The index of jobs says what the records say, whoever wrote them, on both backends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+import osapi
+from osapi import JobStatus
+from tests.library import operations as ops
+from tests.promises.conftest import until
+
+if TYPE_CHECKING:
+    from tests.promises.conftest import World
+
+
+async def test_it_agrees_with_what_is_stored(world: World) -> None:
+    async with world.client() as client, world.client() as other, world.agent("a"), world.agent("b"):
+        early = await other.submit("test.hostname.get")
+        await early.result()
+        index = await client.index()
+        handles = [
+            await other.submit("test.hostname.get", target="_all"),
+            await other.submit("test.flaky", ops.Flaky(failures=9, error="final"), target="b"),
+            await other.submit("test.sleep", ops.Sleep(1000.0), target="a"),
+        ]
+        for handle in handles[:2]:
+            await handle.result()
+        await until(lambda: index.counts()[JobStatus.PROCESSING] == 1)
+        await until(lambda: index.find().total == 4)
+        await until(lambda: index.counts()[JobStatus.SUBMITTED] == 0)
+        total, jobs = await index.list()
+        assert total == 4
+        assert [job.id for job in jobs] == [job.id for job in await client.list()]
+        for job in jobs:
+            row = index.row(job.id)
+            assert row is not None
+            assert (row.status, row.operation, row.target) == (
+                job.status,
+                job.definition.operation,
+                job.definition.target,
+            )
+            assert row.updated == max(record.updated for record in job.records.values())
+        await client.cancel(handles[2].id)
+        await until(lambda: index.counts()[JobStatus.CANCELLED] == 1)
+        await other.delete(handles[0].id)
+        await until(lambda: index.row(handles[0].id) is None)
+        assert index.find(status="completed").total == 1
+
+
+async def test_the_list_is_in_pages_newest_first(world: World) -> None:
+    async with world.client() as client, world.agent("a"):
+        handles: list[osapi.JobHandle] = []
+        for _ in range(90):
+            handles.append(await client.submit("test.hostname.get"))
+        with trio.fail_after(60):
+            for handle in handles:
+                await handle.result()
+        ids = [handle.id for handle in reversed(handles)]
+        assert [job.id for job in await client.list(limit=100)] == ids
+        assert [job.id for job in await client.list(limit=10, offset=75)] == ids[75:85]
+        assert [job.id for job in await client.list(status="completed", limit=50, offset=20)] == ids[20:70]
