@@ -190,6 +190,8 @@ class MessageAnswer(Answer, frozen=True):
 
 A = TypeVar("A", bound=Answer)
 
+_NOBODY = PubAck(error=Refusal(NO_RESPONDERS))
+
 _encode = msgspec.json.Encoder().encode
 _ack = msgspec.json.Decoder(PubAck).decode
 
@@ -251,20 +253,18 @@ class Api:
 
         """
         self.link.check_size(what, payload, headers)
-        until = trio.current_time() + self.link.timeout
+        until = 0.0
         pause = _FIRST_PAUSE
         while True:
-            ack = await self._publish_once(subject, payload, headers)
-            if ack.error is None or ack.error.err_code not in _UNDECIDED or trio.current_time() + pause > until:
+            told = await self.link.request(subject, payload, headers, lost=UncertainError)
+            ack = _ack(told.payload) if told.status != NO_RESPONDERS else _NOBODY
+            if ack.error is None or ack.error.err_code not in _UNDECIDED:
+                return ack
+            until = until or trio.current_time() + self.link.timeout
+            if trio.current_time() + pause > until:
                 return ack
             await trio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
-
-    async def _publish_once(self, subject: str, payload: bytes, headers: dict[str, str] | None) -> PubAck:
-        told = await self.link.request(subject, payload, headers, lost=UncertainError)
-        if told.status == NO_RESPONDERS:
-            return PubAck(error=Refusal(NO_RESPONDERS))
-        return _ack(told.payload)
 
     async def refused(self, refusal: Refusal, stream: str, what: str) -> Exception:
         """Return the error for a message or a read that a stream did not take.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 MAX_CONTROL_LINE = 4096  # the server's default; above it the server closes the connection
 
@@ -18,7 +19,7 @@ class Incoming(Struct, frozen=True, gc=False):
     subject: str
     payload: bytes
     reply: str = ""
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = {}
     status: int = 0
     description: str = ""
 

@@ -57,7 +57,7 @@ class Link:
         self._closed = False
         self._prefix = f"_INBOX.{token_hex(8)}."
         self._numbers = count()
-        self._waiting: dict[str, _Answers] = {}
+        self._waiting: dict[str, _Asked] = {}
         self._receivers: dict[Receiver, bool] = {}  # True while it is being resumed
         self._up = trio.Event()
         self._up.set()
@@ -82,12 +82,17 @@ class Link:
             lost: it was sent, and the answer did not come.
 
         """
-        answers = self._send(subject, payload, headers)
+        answer = _Answer()
+        key = self._send(subject, payload, headers, answer)
         try:
-            await answers.wait()
+            if not answer.is_over:
+                answer.task = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(answer.abort)
         finally:
-            del self._waiting[answers.key]
-        return self._taken(answers, lost)[0]
+            del self._waiting[key]
+        if answer.told is None:
+            raise answer.error(lost)
+        return answer.told
 
     async def request_batch(self, subject: str, payload: bytes) -> list[Incoming]:
         """Send a request that only reads and return its answers, up to the one that marks the end, without that.
@@ -98,34 +103,30 @@ class Link:
             ClosedError, DisconnectedError
 
         """
-        answers = self._send(subject, payload, None)
+        answers = _Answers()
+        key = self._send(subject, payload, None, answers)
         batch: list[Incoming] = []
         try:
             while not batch or not batch[-1].status:
                 await answers.wait()
-                batch += self._taken(answers, DisconnectedError)
+                batch += answers.take()
         finally:
-            del self._waiting[answers.key]
+            del self._waiting[key]
         return batch[:-1] if batch[-1].status == _END_OF_BATCH else batch
 
-    def _send(self, subject: str, payload: bytes, headers: Mapping[str, str] | None) -> _Answers:
-        self.check_open()
-        answers = _Answers(f"{self._prefix}{next(self._numbers)}", trio.current_time() + self.timeout)
-        self.connection.publish(subject, payload, answers.key, headers)
-        self._waiting[answers.key] = answers
-        return answers
-
-    def _taken(self, answers: _Answers, lost: type[TransportError]) -> list[Incoming]:
-        if answers.items:
-            return answers.take()
+    def _send(self, subject: str, payload: bytes, headers: Mapping[str, str] | None, answer: _Asked) -> str:
         if self._closed:
-            raise ClosedError("the transport's block has ended")
-        raise lost(str(answers.ended))
+            self.check_open()
+        key = f"{self._prefix}{next(self._numbers)}"
+        self.connection.publish(subject, payload, key, headers)
+        answer.due = trio.current_time() + self.timeout
+        self._waiting[key] = answer
+        return key
 
     def _arrive(self, message: Incoming) -> None:
-        answers = self._waiting.get(message.subject)
-        if answers is not None:
-            answers.put(message)
+        answer = self._waiting.get(message.subject)
+        if answer is not None:
+            answer.put(message)
 
     def _give_up_late(self, now: float) -> None:
         # In the order in which they were sent, and all may take equally long: the late ones are in front. One look a
@@ -236,15 +237,68 @@ class Link:
             answers.end(error)
 
 
+class _Asked(Protocol):
+    """Who waits for what comes back for one request, and by when it has to."""
+
+    due: float
+
+    def put(self, item: Incoming) -> None:
+        """Take an answer."""
+        ...
+
+    def end(self, error: Exception) -> None:
+        """Hear that none will come any more."""
+        ...
+
+
+class _Answer:
+    """The one answer of a request, for the task that sent it."""
+
+    __slots__ = ("_why", "due", "is_over", "task", "told")
+
+    def __init__(self) -> None:
+        self.due = 0.0
+        self.is_over = False
+        self.task: trio.lowlevel.Task | None = None
+        self.told: Incoming | None = None
+        self._why: Exception | None = None
+
+    def put(self, item: Incoming) -> None:
+        """Hand it over; another one changes nothing."""
+        if not self.is_over:
+            self.told = item
+            self._wake()
+
+    def end(self, error: Exception) -> None:
+        """Say that it will not come."""
+        if not self.is_over:
+            self._why = error
+            self._wake()
+
+    def error(self, lost: type[TransportError]) -> Exception:
+        """Return why it has not come."""
+        return self._why if isinstance(self._why, ClosedError) else lost(str(self._why))
+
+    def abort(self, _: Callable[[], None]) -> trio.lowlevel.Abort:
+        """Stop waiting: the task is cancelled."""
+        self.task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def _wake(self) -> None:
+        self.is_over = True
+        task, self.task = self.task, None
+        if task is not None:
+            trio.lowlevel.reschedule(task)
+
+
 class _Answers(Inbox["Incoming"]):
-    """What comes back for one request, by when it has to."""
+    """The answers of a request for several."""
 
-    __slots__ = ("due", "key")
+    __slots__ = ("due",)
 
-    def __init__(self, key: str, due: float) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.key = key
-        self.due = due
+        self.due = 0.0
 
 
 def _ended(error: Exception) -> ClosedError:

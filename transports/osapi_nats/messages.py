@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from osapi.transport import Entry, Message
 from osapi_nats.api import unix
-from osapi_nats.headers import parse_headers
+from osapi_nats.headers import Headers, parse_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,9 +20,20 @@ _OPERATIONS: dict[str, Change] = {"DEL": "delete", "PURGE": "purge"}
 # What the server writes by itself when a value's time is up, or its key is purged or removed.
 _REASONS: dict[str, Change] = {"MaxAge": "expire", "Purge": "purge", "Remove": "delete"}
 
+# A direct read of what was stored without headers.
+_DIRECT = re.compile(
+    rb"NATS/1\.0\r\nNats-Stream: [^\r\n]*\r\nNats-Subject: ([^\r\n]*)\r\nNats-Sequence: (\d+)\r\n"
+    rb"Nats-Time-Stamp: ([^\r\n]*)\r\n(?:Nats-Num-Pending: \d+\r\n)?\r\n"
+).fullmatch
+
 
 def change_of(headers: Mapping[str, str]) -> Change:
     """Tell a value from the markers by its headers."""
+    if isinstance(headers, Headers):
+        # A comparison or a lifetime is all that most values have.
+        block = headers.block
+        if b"\r\nKV-Operation:" not in block and b"\r\nNats-Marker-Reason:" not in block:
+            return "put"
     if not headers:
         return "put"
     if reason := headers.get("Nats-Marker-Reason"):
@@ -45,14 +57,28 @@ def place_of(reply: str) -> Place:
     $JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>.<number>.<nanoseconds>.<pending>
     """
     tokens = reply.split(".")
-    at = 4 if len(tokens) == 9 else 6
+    at = _place_at(tokens)
     deliveries, sequence, number, created, pending = tokens[at : at + 5]
     return Place(int(deliveries), int(sequence), int(number), int(created) / 1e9, int(pending))
+
+
+def delivery_of(reply: str) -> tuple[int, int]:
+    """Read only how often a delivery was made, and its sequence in the stream."""
+    tokens = reply.split(".")
+    at = _place_at(tokens)
+    return int(tokens[at]), int(tokens[at + 1])
+
+
+def _place_at(tokens: list[str]) -> int:
+    return 4 if len(tokens) == 9 else 6
 
 
 def entry_of(key_at: int, told: Incoming) -> Entry:
     """Return the entry of a direct read; a key begins at this place of its subject."""
     headers = told.headers
+    if isinstance(headers, Headers) and (plain := _DIRECT(headers.block)):
+        subject, sequence, stamp = plain.groups()
+        return Entry(subject.decode()[key_at:], told.payload, int(sequence), unix(stamp.decode()))
     change = change_of(headers)
     return Entry(
         headers["Nats-Subject"][key_at:],

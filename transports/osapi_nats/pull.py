@@ -11,10 +11,10 @@ from osapi.errors import ClosedError, InvalidSettingError
 from osapi.inbox import Inbox
 from osapi_nats.api import ConsumerAnswer
 from osapi_nats.documents import ns
-from osapi_nats.messages import place_of, users
+from osapi_nats.messages import delivery_of, users
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from osapi_nats.api import Api
     from osapi_nats.connection import Incoming, Subscription
@@ -154,17 +154,29 @@ class NatsPull:
 class NatsDelivery:
     """Implements `osapi.transport.Delivery`."""
 
-    __slots__ = ("_link", "_reply", "deliveries", "headers", "payload", "sequence", "subject")
+    __slots__ = ("_headers", "_link", "_reply", "payload", "subject")
 
     def __init__(self, link: Link, message: Incoming, subject_at: int) -> None:
-        place = place_of(message.reply)
         self._link = link
+        self._headers = message.headers
         self._reply = message.reply
         self.subject = message.subject[subject_at:]
         self.payload = message.payload
-        self.headers = users(message.headers)
-        self.sequence = place.sequence
-        self.deliveries = place.deliveries
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers that whoever published it gave."""
+        return users(self._headers)
+
+    @property
+    def sequence(self) -> int:
+        """Return its sequence in the stream."""
+        return delivery_of(self._reply)[1]
+
+    @property
+    def deliveries(self) -> int:
+        """Return how often it has been delivered, this time included."""
+        return delivery_of(self._reply)[0]
 
     def ack(self) -> None:
         """Answer that it is done."""

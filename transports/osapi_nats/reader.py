@@ -40,10 +40,19 @@ class Reader:
         self._what = what
         self._offset = offset
         self._is_direct = replicas == 1
+        self._get = f"$JS.API.DIRECT.GET.{stream}"
 
     async def newest(self, subject: str) -> Entry | None:
         """Return the newest entry on a subject, markers included."""
-        return await self._one({"last_by_subj": subject}, entry_of, stored_entry)
+        if not self._is_direct:
+            return await self._one({"last_by_subj": subject}, entry_of, stored_entry)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        # In the subject of the request, the server need not read what is asked for out of JSON.
+        told = await self._api.link.request(f"{self._get}.{subject}")
+        if told.status:
+            await self._check_none(told)
+            return None
+        return entry_of(self._offset, told)
 
     async def newest_of(self, subjects: list[str]) -> dict[str, Entry]:
         """Return the newest entries of many subjects by key, markers included."""
@@ -84,21 +93,24 @@ class Reader:
     ) -> T | None:
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._is_direct:
-            told = await self._api.link.request(f"$JS.API.DIRECT.GET.{self._stream}", _encode(request))
-            if not told.status:
-                return direct(self._offset, told)
-            if told.status == _NOT_FOUND:
+            told = await self._api.link.request(self._get, _encode(request))
+            if told.status:
+                await self._check_none(told)
                 return None
-            raise await self._api.refused(refusal_of(told), self._stream, self._what)
+            return direct(self._offset, told)
         try:
             answer = await self._api.read(f"STREAM.MSG.GET.{self._stream}", request, MessageAnswer, self._what)
         except NoMessageError:
             return None
         return None if answer.message is None else stored(self._offset, answer.message)
 
+    async def _check_none(self, told: Incoming) -> None:
+        if told.status != _NOT_FOUND:
+            raise await self._api.refused(refusal_of(told), self._stream, self._what)
+
     async def _batch(self, request: object) -> list[Incoming]:
         await trio.lowlevel.checkpoint_if_cancelled()
-        batch = await self._api.link.request_batch(f"$JS.API.DIRECT.GET.{self._stream}", _encode(request))
+        batch = await self._api.link.request_batch(self._get, _encode(request))
         if batch and batch[-1].status:
             if batch[-1].status != _NOT_FOUND:
                 raise await self._api.refused(refusal_of(batch[-1]), self._stream, self._what)

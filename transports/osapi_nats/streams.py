@@ -51,6 +51,8 @@ class NatsStream:
         self.prefix = prefix
         self._config = config
         self._what = f"stream {config.name}"
+        # Of its subjects, what the ones that begin alike begin with.
+        self._heads = tuple(own[:-1] for own in config.subjects if own.endswith(".>") and "*" not in own)
         self._reader = Reader(api, name, self._what, len(prefix), config.replicas)
 
     @property
@@ -155,6 +157,8 @@ class NatsStream:
 
     def _check_subject(self, subject: str) -> None:
         check_subject(subject)
+        if subject.startswith(self._heads):
+            return
         if not any(matches(own, subject) for own in self._config.subjects):
             subjects = ", ".join(self._config.subjects) or "none that can be published on"
             raise InvalidSubjectError(subject, f"is not of stream {self._config.name}", f"it has {subjects}")
