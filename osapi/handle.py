@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -44,6 +45,9 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
         if self.status is not SlotStatus.COMPLETED:
             raise JobFailedError(f"{self.host or 'the job'}: {self.status}: {self.error}")
         return self.data
+
+
+_host = attrgetter("host")
 
 
 class JobHandle:
@@ -105,7 +109,8 @@ class JobHandle:
         if self._open and self._ended is not None:
             raise self._ended
         answers = [self._response(record) for record in (await self.load()).values()]
-        return {answer.host or ANY_SLOT: answer for answer in sorted(answers, key=lambda answer: answer.host)}
+        answers.sort(key=_host)
+        return {answer.host or ANY_SLOT: answer for answer in answers}
 
     async def ended(self) -> None:
         """Wait until the job is `done`, whichever way. Cancelled, the job goes on."""

@@ -101,6 +101,8 @@ class Roster:
             NoAgentsError: nobody matches.
 
         """
+        if target.one:
+            return None
         self.refresh()
         if target.host and target.host not in self._fleet.labels:
             raise self.unknown_host(target.host)

@@ -177,7 +177,8 @@ class Submitter:
         )
 
     async def _write(self, definition: Definition, target: Target, *, away: bool) -> Definition:
-        agents = len(self._roster.agents)
+        # Only a selector's notification depends on how many there are.
+        agents = 0 if target.selector is None else len(self._roster.agents)
         if definition.key is not None:
             return await submit_once(self._store, definition, definition.key, target, agents=agents, away=away)
         await submit(self._store, definition, target, agents=agents, away=away)

@@ -25,7 +25,7 @@ _AT_ONCE = 256
 
 
 async def notify(store: Store, definition: Definition, target: Target, *, agents: int = 0) -> None:
-    """Tell the agents of a job, when it is due; told twice, they hear it once, or twice if it is due later.
+    """Tell the agents of a job, when it is due; told twice, they run it once.
 
     `agents` is how many there are: a selector that matches few of them tells each by itself. Cancelled, or failing,
     it has told some of them.
@@ -38,16 +38,19 @@ async def notify(store: Store, definition: Definition, target: Target, *, agents
         await announce(store, target.address, due=definition.due or 0.0)
     ways = routes(target, definition.expected, agents)
     if len(ways) == 1:
-        await _tell(store, definition, *ways[0], msg_id=definition.id, slot=ANY_SLOT)
+        await _tell(store, definition, *ways[0], slot=ANY_SLOT)
     else:
         await _tell_each(store, definition, ways)
 
 
-async def _tell(store: Store, definition: Definition, route: Route, address: str, *, msg_id: str, slot: str) -> None:
+async def _tell(store: Store, definition: Definition, route: Route, address: str, *, slot: str) -> None:
     subject = notification_subject(definition.kind, route, address, definition.id)
     if definition.due is not None and definition.due > store.now():
         await _schedule(store, definition, slot, subject, definition.due)
         return
+    # A job that is submitted again and again under one key is announced once. For others the broker need not remember:
+    # a second notification, after a receipt that was lost, finds the job claimed.
+    msg_id = None if definition.key is None else f"{definition.id}.{address}"
     publish = partial(store.stream.publish, subject, b"", msg_id=msg_id, ttl=store.ttl(definition))
     await insist(publish, store.settings.persist)
 
@@ -59,7 +62,7 @@ async def _tell_each(store: Store, definition: Definition, ways: list[tuple[Rout
     async def tell_on() -> None:
         try:
             for route, address in left:
-                await _tell(store, definition, route, address, msg_id=f"{definition.id}.{address}", slot=address)
+                await _tell(store, definition, route, address, slot=address)
         except TransportError as error:
             failed.append(error)
             nursery.cancel_scope.cancel()

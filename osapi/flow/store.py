@@ -36,9 +36,14 @@ class Store:
         """Return the broker's time in Unix seconds."""
         return self.transport.now()
 
-    def ttl(self, definition: Definition, at: float | None = None) -> int:
-        """Return how long anything written about a job now, or at some moment, may live, in whole seconds."""
-        return max(1, ceil(definition.expires - (self.transport.now() if at is None else at)))
+    def ttl(self, definition: Definition, at: float | None = None) -> int | None:
+        """Return how long anything written about a job now, or at some moment, may live, in whole seconds.
+
+        None as long as that is the lifetime of everything in the buckets and the stream: most of what is written about
+        a job is written in its first second, and a lifetime that says nothing new costs both ends and the broker.
+        """
+        seconds = ceil(definition.expires - (self.transport.now() if at is None else at))
+        return None if seconds >= self.settings.job_ttl else max(1, seconds)
 
 
 async def open_store(transport: Transport, settings: Settings) -> Store:

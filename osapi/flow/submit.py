@@ -37,7 +37,9 @@ async def submit(store: Store, definition: Definition, target: Target, *, agents
         PayloadTooLargeError, LimitReachedError, DisconnectedError, UncertainError
 
     """
-    await _define(store, definition)
+    # Nobody else has this id: there is nothing to compare with, and repeated, the same bytes are put again.
+    put = partial(store.jobs.put, job_key(definition.id), DEFINITION.encode(definition), ttl=store.ttl(definition))
+    await insist(put, store.settings.persist)
     try:
         await _announce(store, definition, target, agents, away=away)
     except BaseException:

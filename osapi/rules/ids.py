@@ -5,6 +5,7 @@ from __future__ import annotations
 COUNTER_BITS = 42
 RANDOM_BITS = 32
 _COUNTER_LOW = 30
+_COUNTER_LAST = 16
 
 
 def uuid7(milliseconds: int, counter: int, random: int) -> str:
@@ -13,7 +14,7 @@ def uuid7(milliseconds: int, counter: int, random: int) -> str:
     RFC 9562, method 1: 48 bits of Unix time in milliseconds, then a counter of 42 bits across `rand_a` and
     `rand_b` that makes the ids of one millisecond sort in the order of their making, then 32 random bits.
     """
-    high = (milliseconds << 16) | 0x7000 | (counter >> _COUNTER_LOW)
-    low = (0b10 << 62) | ((counter & ((1 << _COUNTER_LOW) - 1)) << RANDOM_BITS) | random
-    text = f"{high:016x}{low:016x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    version = 0x7000 | (counter >> _COUNTER_LOW)
+    variant = 0x8000 | ((counter >> _COUNTER_LAST) & 0x3FFF)
+    last = ((counter & 0xFFFF) << RANDOM_BITS) | random
+    return f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-{version:04x}-{variant:04x}-{last:012x}"

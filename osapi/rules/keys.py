@@ -324,6 +324,7 @@ def _checked_id(job_id: str) -> str:
     return job_id
 
 
+@lru_cache(maxsize=_CACHED)
 def _checked_token(token: str) -> str:
     if not _TOKEN.fullmatch(token):
         raise InvalidKeyError(token, "is not a token", _TOKEN_FORM)

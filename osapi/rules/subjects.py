@@ -14,6 +14,8 @@ from osapi.errors import InvalidKeyError, InvalidSubjectError
 MAX_SUBJECT_BYTES = 1024
 
 _SUBJECT = re.compile(r"[^\s.*>\x00-\x1f\x7f]+(?:\.[^\s.*>\x00-\x1f\x7f]+)*")
+# Most subjects, in a third of the time: the classes above are of Unicode.
+_PLAIN_SUBJECT = re.compile(r"[-_=$A-Za-z0-9]+(?:\.[-_=$A-Za-z0-9]+)*")
 _FILTER = re.compile(
     r"(?:(?:\*|[^\s.*>\x00-\x1f\x7f]+)\.)*(?:\*|>|[^\s.*>\x00-\x1f\x7f]+)",
 )
@@ -33,6 +35,8 @@ def check_subject(subject: str) -> None:
         InvalidSubjectError
 
     """
+    if _PLAIN_SUBJECT.fullmatch(subject) and len(subject) <= MAX_SUBJECT_BYTES:
+        return
     if not _SUBJECT.fullmatch(subject) or _size(subject) > MAX_SUBJECT_BYTES:
         raise InvalidSubjectError(subject, _why(subject), _TOKENS)
 
