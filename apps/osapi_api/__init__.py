@@ -16,7 +16,7 @@
 #   views.py      a stored job and an agent in the words of the API
 #   shapes.py     those words: every answer's type
 #   problems.py   every error as application/problem+json
-#   openapi.py    the description of it all, drawn from the same tables
+#   openapi.py    the description of it all, drawn from the same tables; docs_page.py, swagger/: shown to people
 
 from __future__ import annotations
 

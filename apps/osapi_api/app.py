@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 
 import osapi
-from osapi_api import health, openapi
+from osapi_api import docs_page, health, openapi
 from osapi_api.dispatch import answer, answer_nothing, guard
 from osapi_api.endpoints import Api
 from osapi_api.offered import endpoints as offered
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from quart import Response
     from quart.blueprints import BlueprintSetupState
+    from werkzeug.routing import MapAdapter
 
     from osapi.transport import Transport
     from osapi_api.endpoints import Endpoint
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 EXTENSION: Final = "osapi_api"
 
-_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")
 
 
 def create_app(
@@ -82,7 +83,7 @@ def create_blueprint(
 def _blueprint(api: Api, name: str) -> Blueprint:
     blueprint = Blueprint(name, __name__)
     endpoints = offered(api.operations)
-    endpoints.append(openapi.endpoint(endpoints))
+    endpoints.extend([openapi.endpoint(endpoints), *docs_page.ENDPOINTS])
     for endpoint in endpoints:
         _add(blueprint, api, endpoint)
     nothing = _nothing(api, endpoints)
@@ -109,13 +110,22 @@ def _add(blueprint: Blueprint, api: Api, endpoint: Endpoint) -> None:
 
 
 def _nothing(api: Api, endpoints: Sequence[Endpoint]) -> Callable[..., Awaitable[Response]]:
-    rules = Map([Rule(e.path, methods=[e.method], endpoint=e.name) for e in endpoints], merge_slashes=False)
-    adapter = rules.bind("localhost")
+    everything = _adapter(endpoints)
+    public = _adapter([endpoint for endpoint in endpoints if endpoint.permission is None])
 
     async def nothing(path: str = "") -> Response:
-        return await answer_nothing(api, lambda: sorted(adapter.allowed_methods(f"/{path}")))
+        return await answer_nothing(
+            api,
+            lambda: sorted(everything.allowed_methods(f"/{path}")),
+            public=lambda: bool(public.allowed_methods(f"/{path}")),
+        )
 
     return nothing
+
+
+def _adapter(endpoints: Sequence[Endpoint]) -> MapAdapter:
+    rules = [Rule(endpoint.path, methods=[endpoint.method], endpoint=endpoint.name) for endpoint in endpoints]
+    return Map(rules, merge_slashes=False).bind("localhost")
 
 
 def _elsewhere(api: Api) -> Callable[[HTTPException], Awaitable[Response]]:

@@ -47,14 +47,18 @@ async def answer(api: Api, endpoint: Endpoint, path: dict[str, str]) -> Response
     return await guard(api, reply)
 
 
-async def answer_nothing(api: Api, methods: Callable[[], Sequence[str]]) -> Response:
-    """Answer a request to a path where no endpoint is, or none for its method."""
+async def answer_nothing(api: Api, methods: Callable[[], Sequence[str]], *, public: Callable[[], bool]) -> Response:
+    """Answer a request to a path where no endpoint is, or none for its method.
+
+    Who asks at a `public` path needs no token.
+    """
 
     async def refuse() -> Response:
         allowed = methods()
         if allowed and cors.is_preflight(request) and cors.permitted(request, api.options):
             return cors.preflight(", ".join(allowed))
-        authenticate(api)
+        if not public():
+            authenticate(api)
         raise not_allowed(allowed) if allowed else ProblemError(404, "there is nothing at this path")
 
     return await guard(api, refuse)
@@ -69,7 +73,7 @@ async def guard(api: Api | None, handler: Callable[[], Awaitable[Response]]) -> 
         response = respond_problem(problem_of(error, request_id), request_id)
     response.headers["X-Request-ID"] = request_id
     for name, value in _SECURITY_HEADERS.items():
-        response.headers[name] = value
+        response.headers.setdefault(name, value)
     if api is not None:
         cors.mark(response, cors.permitted(request, api.options), api.options)
     return response
@@ -82,9 +86,10 @@ def request_id_of(given: str) -> str:
 
 def respond(reply: Reply) -> Response:
     """Return a reply as a response."""
-    body = b"" if reply.status == 204 else msgspec.json.encode(reply.body)
-    response = TrioResponse(body, status=reply.status, content_type="application/json")
-    if reply.status == 204:
+    empty = reply.status in {204, 304}
+    body = reply.body if reply.content_type else b"" if empty else msgspec.json.encode(reply.body)
+    response = TrioResponse(body, status=reply.status, content_type=reply.content_type or "application/json")
+    if empty:
         del response.headers["Content-Type"]
     response.headers.update(dict(reply.headers))
     return response

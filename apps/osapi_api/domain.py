@@ -11,7 +11,7 @@ import osapi
 from osapi.rules.gather import slots
 from osapi_api import shapes
 from osapi_api.endpoints import Endpoint, Reply
-from osapi_api.payloads import is_struct, payload, row, rows_type
+from osapi_api.payloads import fields_of, is_struct, payload, row, rows_type
 from osapi_api.problems import Problem, ProblemError
 from osapi_api.routes import ROUTES, Route
 
@@ -32,6 +32,7 @@ def endpoints(operations: osapi.Operations) -> list[Endpoint]:
 
 def _own(route: Route, operation: osapi.Operation) -> Endpoint:
     merged = is_struct(operation.result_type)
+    fields = fields_of(operation.data_type)
     answer: Any = rows_type(operation) if merged else shapes.Results
     absent: Mapping[int, Any] = {404: Problem} if route.missing else {}
     asynchronous: Mapping[int, Any] = {} if route.status == 202 else {202: shapes.JobAccepted}
@@ -42,6 +43,7 @@ def _own(route: Route, operation: osapi.Operation) -> Endpoint:
         summary=_summary(operation),
         handler=_handler(route, operation, merged=merged),
         permission=operation.permission,
+        path_types={name: fields[field].type for name, field in route.fields.items() if field in fields},
         body=Any if route.takes_body and operation.takes_data else None,
         body_schema=operation.data_type if route.takes_body else None,
         body_omits=tuple(route.fields.values()),

@@ -52,21 +52,26 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: a body that can be encoded as JSON, or none."""
+    """An answer: a body that can be encoded as JSON, or none.
+
+    With a `content_type` the body is sent as it is, bytes or what an async generator yields of them.
+    """
 
     body: Any = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    content_type: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """One method on one path; without a permission anybody may ask.
 
-    `path` is in werkzeug's notation. `query` and `body` are the types that they are read as, None where there is
-    none; a body of type `Any` is given to the handler as the bytes that came, `body_schema` describes them, and
-    `body_omits` names those of its fields that the path gives. `takes_key` says that it submits a job, once if the
-    request has an idempotency key. `answers` maps each status to the type of its body.
+    `path` is in werkzeug's notation, `path_types` has the types of those of its parts that go into a payload. `query`
+    and `body` are the types that they are read as, None where there is none; a body of type `Any` is given to the
+    handler as the bytes that came, `body_schema` describes them, and `body_omits` names those of its fields that the
+    path gives. `takes_key` says that it submits a job, once if the request has an idempotency key. `answers` maps each
+    status to the type of its body.
     """
 
     name: str
@@ -76,6 +81,7 @@ class Endpoint:
     handler: Callable[[Call], Awaitable[Reply]]
     answers: Mapping[int, Any]
     permission: str | None = None
+    path_types: Mapping[str, Any] = field(default_factory=dict[str, Any])
     query: Any = None
     body: Any = None
     body_schema: Any = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from osapi.rules.names import MAX_HOSTNAME_PARTS, MAX_NAME_BYTES
 from osapi_api.endpoints import Endpoint, Reply
 from osapi_api.payloads import is_struct
 from osapi_api.problems import CONTENT_TYPE, Problem
@@ -40,13 +41,27 @@ _MEANINGS: Final = {
     503: "The broker cannot be reached, or is full",
 }
 
-_PARTS: Final = {
-    "target": "Whom the job is for: `_any`, `_all`, a hostname, or a label such as `group:web`; percent-encoded",
-    "job_id": "The id of a job",
-    "hostname": "The name of an agent",
-    "interface": "The name of a network interface",
-    "pid": "The number of a process",
-    "sequence": "The number of a dead letter",
+_PART: Final = r"[A-Za-z0-9]([A-Za-z0-9\-]*[A-Za-z0-9])?"
+_TEXT: Final = {"type": "string", "minLength": 1}
+
+# What the parts of a path are, but for those that are fields of an operation's payload.
+_PARTS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "target": (
+        "Whom the job is for: `_any`, `_all`, a hostname, a label such as `group:web`, or a selector; percent-encoded",
+        _TEXT,
+    ),
+    "job_id": ("The id of a job", {"type": "string", "pattern": "^[0-9a-f\\-]{1,36}$"}),
+    "hostname": (
+        "The name of an agent",
+        {
+            "type": "string",
+            "maxLength": MAX_NAME_BYTES,
+            "pattern": rf"^{_PART}(\.{_PART}){{0,{MAX_HOSTNAME_PARTS - 1}}}$",
+        },
+    ),
+    "sequence": ("The number of a dead letter", {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}),
+    "interface": ("The name of a network interface", _TEXT),
+    "pid": ("The number of a process", _TEXT),
 }
 
 _PREFER: Final = {
@@ -60,7 +75,7 @@ _KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "A string in quotes: repeated with it, the request submits no second job",
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "pattern": r'^("[ !#-\[\]-~]{1,255}"|[!#-~]{1,255})$'},
 }
 
 
@@ -105,7 +120,7 @@ def describe(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
 def _types(each: Endpoint) -> Iterable[Any]:
     yield Problem
     yield from (kind for kind in each.answers.values() if kind is not None)
-    yield from (kind for kind in (each.query, _body_type(each)) if kind is not None)
+    yield from (kind for kind in (each.query, _body_type(each), *each.path_types.values()) if kind is not None)
 
 
 def _body_type(each: Endpoint) -> Any:
@@ -118,7 +133,7 @@ def _operation(each: Endpoint, schema_of: Mapping[Any, Any], components: Mapping
         "operationId": each.name,
         "summary": each.summary,
         "tags": [each.path.split("/")[1]],
-        "parameters": [*_parameters(each), *_query(each, schema_of, components)],
+        "parameters": [*_parameters(each, schema_of), *_query(each, schema_of, components)],
         "responses": {str(status): _response(status, answers[status], schema_of) for status in sorted(answers)},
         "security": [{"token": []}] if each.permission else [],
     }
@@ -138,11 +153,13 @@ def _needs_body(each: Endpoint, body: Any) -> bool:
     return any(field.required and field.encode_name not in each.body_omits for field in msgspec.structs.fields(body))
 
 
-def _parameters(each: Endpoint) -> list[dict[str, Any]]:
-    parts = [
-        {"name": name, "in": "path", "required": True, "description": _PARTS[name], "schema": {"type": "string"}}
-        for name in _PATH_PART.findall(each.path)
-    ]
+def _parameters(each: Endpoint, schema_of: Mapping[Any, Any]) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = []
+    for name in _PATH_PART.findall(each.path):
+        told, schema = _PARTS[name]
+        if name in each.path_types:
+            schema = schema_of[each.path_types[name]]
+        parts.append({"name": name, "in": "path", "required": True, "description": told, "schema": schema})
     return [*parts, *([_PREFER] if "<target>" in each.path else []), *([_KEY] if each.takes_key else [])]
 
 
@@ -154,13 +171,16 @@ def _query(each: Endpoint, schema_of: Mapping[Any, Any], components: Mapping[str
 
 
 def _body(each: Endpoint, schema: Any, components: Mapping[str, Any]) -> Any:
-    if not each.body_omits:
+    if not is_struct(_body_type(each)):
         return schema
-    # The path gives these fields.
     found = _resolved(schema, components)
+    if not each.body_omits and found.get("additionalProperties") is False:
+        return schema
+    # The path gives some fields; and what a type ignores is refused in a request, as it is probably mistyped.
     properties = {name: value for name, value in found["properties"].items() if name not in each.body_omits}
     required = [name for name in found.get("required", ()) if name not in each.body_omits]
-    return {**found, "title": f"{found['title']}Body", "properties": properties, "required": required}
+    own = {"title": f"{found['title']}Body", "properties": properties, "required": required}
+    return {**found, **own, "additionalProperties": False}
 
 
 def _resolved(schema: Any, components: Mapping[str, Any]) -> Any:

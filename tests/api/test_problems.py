@@ -140,7 +140,7 @@ async def test_a_fault_of_ours_tells_nothing_but_the_id(
 
 async def test_a_broker_that_is_away(autojump_clock: object, api: Rest, caplog: pytest.LogCaptureFixture) -> None:
     api.transport.disconnect()
-    answer = await api("GET", "/job")
+    answer = await api("GET", "/job/01890a5d-ac96-774b-bcce-b302099a8057")
     api.transport.reconnect()
 
     assert answer.status == 503
