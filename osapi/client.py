@@ -18,6 +18,7 @@ from osapi.flow.store import open_store
 from osapi.ids import Ids
 from osapi.index import MAX_LIMIT, JobIndex, check_page, check_status
 from osapi.nursery import background
+from osapi.rollouts import Rollouts
 from osapi.roster import Roster
 from osapi.rules.cancellation import check_hosts, check_text
 from osapi.rules.codec import DEFINITION
@@ -91,6 +92,7 @@ class Client:
             )
             self._nursery = nursery
             self._index: JobIndex | None = None
+            self._rollouts = Rollouts(store, self._submitter, ids)
             nursery.start_soon(self._roster.follow)
             nursery.start_soon(self._collector.follow, watch)
             nursery.start_soon(self._collector.settle_due)
@@ -98,6 +100,11 @@ class Client:
                 yield
             finally:
                 self._collector.close()
+
+    @property
+    def rollouts(self) -> Rollouts:
+        """Return the rollouts: broadcasts in batches."""
+        return self._rollouts
 
     async def submit(
         self,
