@@ -63,8 +63,8 @@ from osapi.errors import (
 from osapi.handle import JobHandle, Response
 from osapi.index import JobIndex
 from osapi.operations import Job, Operation, Operations
-from osapi.rules.job_index import JobRow
 from osapi.rollouts import Rollouts
+from osapi.rules.job_index import JobRow
 from osapi.rules.output import Chunk
 from osapi.rules.records import Event, JobStatus, Policy, Registration, SlotStatus
 from osapi.rules.reports import Recorder, Reporter

@@ -16,7 +16,19 @@ from osapi.rules.records import VERSION, Definition, Drain, Facts, Holder, Known
 from osapi.rules.rollout_records import Rollout
 
 T = TypeVar(
-    "T", Definition, Record, Registration, Facts, Holder, Orders, Story, Known, Drain, JobOutline, RecordOutline, Rollout
+    "T",
+    Definition,
+    Record,
+    Registration,
+    Facts,
+    Holder,
+    Orders,
+    Story,
+    Known,
+    Drain,
+    JobOutline,
+    RecordOutline,
+    Rollout,
 )
 
 
