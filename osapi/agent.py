@@ -15,7 +15,7 @@ from osapi.errors import (
     TransportError,
 )
 from osapi.flow.cancel import LOOK_SECONDS, heed
-from osapi.flow.claim import Claims
+from osapi.flow.claim import Arrival, Claimed, Claims
 from osapi.flow.counters import Counters
 from osapi.flow.execute import execute
 from osapi.flow.facts import HostFacts
@@ -34,7 +34,7 @@ from osapi.rules.records import VERSION, Known, Registration
 from osapi.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
     from typing import Any
 
@@ -98,7 +98,10 @@ class Agent:
         self._idle = trio.Event()
         self._active = 0
         self._runs: set[Run] = set()
-        self._reception = Reception(self.hostname, self.labels, max_jobs, self._start, lambda: self._active)
+        self._arrived: list[Arrival] = []
+        self._reception = Reception(
+            self.hostname, self.labels, max_jobs, self._start, self._begin, lambda: self._active
+        )
         self._facts = HostFacts(self.hostname, facts)
 
     async def __aenter__(self) -> Self:
@@ -196,12 +199,40 @@ class Agent:
     # --- Processing one job ---
 
     def _start(self, delivery: Delivery) -> None:
+        """Take a delivery into a slot; `_begin` processes what was taken together."""
         self._active += 1
-        self._nursery.start_soon(self._process, delivery)
+        self._attempts += 1
+        job_id = delivery.subject.rpartition(".")[2]
+        self._arrived.append(Arrival(delivery, job_id, f"{self._session}.{self._attempts}"))
 
-    async def _process(self, delivery: Delivery) -> None:
+    def _begin(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        if len(arrived) == 1:
+            self._nursery.start_soon(self._process, arrived[0])
+        elif arrived:
+            self._nursery.start_soon(self._process_many, arrived)
+
+    async def _process_many(self, arrived: Sequence[Arrival]) -> None:
+        """Claim together, then run each in a task of its own."""
+        waiting = list(arrived)
         try:
-            await self._handle(delivery)
+            for claimed in await self._claims.claim_many(arrived):
+                arrival = waiting.pop(0)
+                if claimed is None:
+                    self._free(1)
+                else:
+                    self._nursery.start_soon(self._process, arrival, claimed)
+        finally:
+            self._free(len(waiting))
+        self._reception.next()
+
+    async def _process(self, arrival: Arrival, claimed: Claimed | Arrival | None = None) -> None:
+        delivery = arrival.delivery
+        try:
+            if not isinstance(claimed, Claimed):
+                claimed = await self._claims.claim(arrival)
+            if claimed is not None:
+                await self._handle(claimed)
         except (RecordError, InvalidKeyError) as error:
             # What is stored cannot be read, or somebody published what is no notification.
             self.counters.unreadable += 1
@@ -210,17 +241,15 @@ class Agent:
         except TransportError as error:
             _log.warning("a job on %s is left to its next delivery: %s", delivery.subject, error)
         finally:
-            self._active -= 1
-            if not self._active and self._leaving:
-                self._idle.set()
+            self._free(1)
             self._reception.next()
 
-    async def _handle(self, delivery: Delivery) -> None:
-        self._attempts += 1
-        lease = f"{self._session}.{self._attempts}"
-        claimed = await self._claims.claim(delivery, delivery.subject.rpartition(".")[2], lease)
-        if claimed is None:
-            return
+    def _free(self, slots: int) -> None:
+        self._active -= slots
+        if not self._active and self._leaving:
+            self._idle.set()
+
+    async def _handle(self, claimed: Claimed) -> None:
         run = Run(self._store, claimed, self._nursery)
         self._runs.add(run)
         try:

@@ -26,6 +26,7 @@ Of buckets
       change in order, each once. A key that changes while the first set is being read may appear only as changed.
   K8  A watch survives a lost connection: it goes on after the last revision it gave; with a history of 1 it may
       then skip revisions that were overwritten meanwhile.
+  K9  Writes that are made together stand each for itself: what one is refused for says nothing of the others.
 
 Of streams
   S1  Sequences grow by one for each stored message.
@@ -70,6 +71,8 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
+
+    from osapi.errors import OsapiError
 
 Change = Literal["put", "delete", "purge", "expire"]
 Storage = Literal["file", "memory"]
@@ -131,6 +134,15 @@ class Entry(Struct, frozen=True, gc=False):
     revision: int
     created: float
     change: Change = "put"
+
+
+class Write(Struct, frozen=True, gc=False):
+    """One of several writes: as `create` does where `revision` is 0, else as `update` does."""
+
+    key: str
+    value: bytes
+    revision: int = 0
+    ttl: int | None = None
 
 
 class Published(Struct, frozen=True, gc=False):
@@ -258,6 +270,13 @@ class KeyValue(Protocol):
         Raises:
             ConflictError: it is not; and all that `put` raises.
 
+        """
+        ...
+
+    async def write_many(self, writes: Sequence[Write]) -> list[int | OsapiError]:
+        """Make several writes of different keys at once (K9); return for each its revision, or what it is refused for.
+
+        That is what `create` or `update` would raise. Cancelled, each of them took effect or not.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""K1, K4 and K6: what a bucket does with writes. `comparisons` has K2 and K3, `expiry` K5, `watches` K7."""
+"""K1, K4, K6 and K9: what a bucket does with writes. `comparisons` has K2 and K3, `expiry` K5, `watches` K7."""
 
 # ruff: noqa: D401 - the docstring of a check is the sentence that it proves
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from osapi.conformance.check import ConformanceError, check, expect, expect_equal, refusal
 from osapi.conformance.ground import concurrently, fresh_bucket, value_of
-from osapi.errors import ConflictError, LimitReachedError
+from osapi.errors import ConflictError, InvalidKeyError, LimitReachedError, OsapiError
+from osapi.transport import Write
 
 if TYPE_CHECKING:
     from osapi.transport import KeyValue, Transport
@@ -86,6 +87,47 @@ async def concurrent_writers_get_revisions_of_their_own(transport: Transport) ->
         start = await bucket.put("a", b"0")
         revisions = await concurrently(bucket.put(f"k{number % 3}", b"x") for number in range(20))
         expect_equal(sorted(revisions), [*range(start + 1, start + 21)], "revisions of 20 concurrent writes")
+
+
+@check("K9")
+async def writes_made_together_stand_each_for_itself(transport: Transport) -> None:
+    """Each is stored or refused as `create` and `update` would have it, and each answer is in its place."""
+    async with fresh_bucket(transport) as bucket:
+        old = await bucket.put("old", b"1")
+        await bucket.put("taken", b"1")
+        await bucket.put("gone", b"1")
+        await bucket.delete("gone")
+        writes = [
+            Write("new", b"2"),
+            Write("taken", b"2"),
+            Write("old", b"2", old),
+            Write("gone", b"2"),
+            Write("not a key", b"2"),
+            Write("never", b"2", old),
+            Write("kept", b"2", 0, 3600),
+        ]
+        answers = await bucket.write_many(writes)
+        refused = [type(answer) if isinstance(answer, OsapiError) else None for answer in answers]
+        wanted = [None, ConflictError, None, None, InvalidKeyError, ConflictError, None]
+        expect_equal(refused, wanted, "what is refused of seven writes")
+        for write, answer in zip(writes, answers, strict=True):
+            if isinstance(answer, int):
+                entry = await bucket.get(write.key)
+                expect_equal(entry and (entry.value, entry.revision), (b"2", answer), f"what lies under {write.key}")
+        taken = await bucket.get("taken")
+        expect_equal(taken and taken.value, b"1", "what was there already")
+        expect_equal(await bucket.write_many([]), [], "no writes at all")
+
+
+@check("K9")
+async def many_writes_at_once_are_made(transport: Transport) -> None:
+    """A thousand writes are stored under revisions of their own; made again, all are refused."""
+    async with fresh_bucket(transport, storage="memory") as bucket:
+        writes = [Write(f"key.{number}", b"%d" % number) for number in range(1000)]
+        revisions = await bucket.write_many(writes)
+        expect_equal(len({revision for revision in revisions if isinstance(revision, int)}), 1000, "revisions")
+        again = await bucket.write_many(writes[:10])
+        expect_equal([type(answer) for answer in again], [ConflictError] * 10, "ten of the same again")
 
 
 @check("K4")

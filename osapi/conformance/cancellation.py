@@ -21,7 +21,7 @@ from osapi.conformance.ground import (
     publish,
     value_of,
 )
-from osapi.transport import BucketConfig, ConsumerConfig, StreamConfig
+from osapi.transport import BucketConfig, ConsumerConfig, StreamConfig, Write
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -209,6 +209,7 @@ def _writes(place: Place) -> Calls:
         "bucket.update": lambda: bucket.update("a", b"2", place.revision),
         "bucket.put": lambda: bucket.put("a", b"3"),
         "bucket.create": lambda: bucket.create("b", b"2"),
+        "bucket.write_many": lambda: bucket.write_many([Write("c", b"2"), Write("d", b"2")]),
         "bucket.delete": lambda: bucket.delete("a"),
         "bucket.purge": lambda: bucket.purge("a"),
         "stream.publish": lambda: stream.publish(subject, b"2"),

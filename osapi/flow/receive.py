@@ -31,7 +31,8 @@ _log = logging.getLogger("osapi.agent")
 class Reception:
     """The pulls of one agent; closed, it takes in nothing, and it may be opened again.
 
-    `start` begins to process a delivery, for which a slot is free; `active` tells how many are taken.
+    `start` takes a delivery, for which a slot is free, `begin` processes those that were taken together, and `active`
+    tells how many slots are taken.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Reception:
         labels: Mapping[str, str],
         max_jobs: int,
         start: Callable[[Delivery], None],
+        begin: Callable[[], None],
         active: Callable[[], int],
     ) -> None:
         self.labels = frozenset(all_prefixes(labels))
@@ -47,6 +49,7 @@ class Reception:
         self._filters = agent_filters(hostname, labels)
         self._max_jobs = max_jobs
         self._start = start
+        self._begin = begin
         self._active = active
         self._waiting: deque[Delivery] = deque()
         self._open = False
@@ -102,6 +105,7 @@ class Reception:
         """Fill the slots that have become free."""
         while self._waiting and self._active() < self._max_jobs and self._open:
             self._start(self._waiting.popleft())
+        self._begin()
         self._ask()
 
     def keep_waiting(self) -> None:
@@ -136,6 +140,7 @@ class Reception:
                     while True:
                         for delivery in await pull.receive():
                             self._admit(inlet, delivery)
+                        self._begin()
             except (ClosedError, MissingError, DisconnectedError) as error:
                 if not started:
                     raise

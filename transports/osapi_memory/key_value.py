@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from osapi.configs import overlapping
-from osapi.errors import ClosedError, InvalidKeyError, PayloadTooLargeError
+from osapi.errors import ClosedError, InvalidKeyError, OsapiError, PayloadTooLargeError
 from osapi.rules.messages import check_ttl
 from osapi.rules.subjects import check_key, check_key_pattern
 from osapi_memory.watch import MemoryWatch
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from osapi.transport import BucketConfig, BucketInfo, Entry
+    from osapi.transport import BucketConfig, BucketInfo, Entry, Write
     from osapi_memory.bucket_core import BucketCore
     from osapi_memory.connection import Connection
 
@@ -77,6 +77,21 @@ class MemoryKeyValue:
         if connection.trouble is None:
             return self._update(key, value, revision, ttl)
         return await connection.trouble.write(partial(self._update, key, value, revision, ttl))
+
+    async def write_many(self, writes: Sequence[Write]) -> list[int | OsapiError]:
+        """Make several writes at once; return for each its revision, or what it is refused for."""
+        connection = self._connection
+        await connection.turn()
+        done: list[int | OsapiError] = []
+        for write in writes:
+            try:
+                if connection.trouble is None:
+                    done.append(self._write_one(write))
+                else:
+                    done.append(await connection.trouble.write(partial(self._write_one, write)))
+            except OsapiError as error:
+                done.append(error)
+        return done
 
     async def delete(self, key: str, *, revision: int | None = None) -> int:
         """Add a delete marker and return its revision."""
@@ -173,6 +188,11 @@ class MemoryKeyValue:
 
     def _update(self, key: str, value: bytes, revision: int, ttl: int | None) -> int:
         return self._for_value(key, value, ttl).update(key, value, revision, self._now(), ttl)
+
+    def _write_one(self, write: Write) -> int:
+        if write.revision:
+            return self._update(write.key, write.value, write.revision, write.ttl)
+        return self._create(write.key, write.value, write.ttl)
 
     def _for_value(self, key: str, value: bytes, ttl: int | None) -> BucketCore:
         core = self._core

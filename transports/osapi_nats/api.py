@@ -16,12 +16,15 @@ from osapi.errors import (
     LimitReachedError,
     MismatchError,
     MissingError,
+    OsapiError,
     TransportError,
     UncertainError,
     UnsupportedBrokerError,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from osapi_nats.connection import Incoming
     from osapi_nats.link import Link
 
@@ -265,6 +268,20 @@ class Api:
                 return ack
             await trio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def publish_many(
+        self, messages: Sequence[tuple[str, bytes, dict[str, str] | None]]
+    ) -> list[PubAck | OsapiError]:
+        """Store messages on different subjects; their sizes were checked. The caller looks at each `error` first."""
+        told = await self.link.request_many(messages, lost=UncertainError)
+        return [
+            answer
+            if isinstance(answer, OsapiError)
+            else _ack(answer.payload)
+            if answer.status != NO_RESPONDERS
+            else _NOBODY
+            for answer in told
+        ]
 
     async def refused(self, refusal: Refusal, stream: str, what: str) -> Exception:
         """Return the error for a message or a read that a stream did not take.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import trio
 
 from osapi.configs import overlapping
-from osapi.errors import ClosedError, ConflictError, InvalidKeyError, PayloadTooLargeError
+from osapi.errors import ClosedError, ConflictError, InvalidKeyError, OsapiError, PayloadTooLargeError
 from osapi.rules.messages import check_ttl
 from osapi.rules.subjects import check_key, check_key_pattern
 from osapi.transport import BucketInfo
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from osapi.transport import BucketConfig, Entry
+    from osapi.transport import BucketConfig, Entry, Write
     from osapi_nats.api import Api
 
 # A new writer of a key that others write at the same time tries so often to get in before it says so.
@@ -129,6 +129,40 @@ class NatsKeyValue:
         """Store a value if `revision` is the key's newest and return the new revision."""
         return await self._store(key, value, revision, ttl)
 
+    async def write_many(self, writes: Sequence[Write]) -> list[int | OsapiError]:
+        """Make several writes at once; return for each its revision, or what it is refused for."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        done: list[int | OsapiError] = []
+        sent: list[tuple[str, bytes, dict[str, str] | None]] = []
+        try:
+            for write in writes:
+                check_key(write.key)
+                message = f"{self._prefix}{write.key}", write.value, _conditions(write.revision, write.ttl)
+                self._api.link.check_size(write.key, write.value, message[2])
+                sent.append(message)
+        except OsapiError:
+            # One by one, it is seen which.
+            return [await self._write_one(write) for write in writes]
+        for write, ack in zip(writes, await self._api.publish_many(sent), strict=True):
+            if isinstance(ack, OsapiError):
+                done.append(ack)
+            elif ack.error is None:
+                done.append(ack.seq)
+            elif ack.error.err_code == WRONG_LAST_SEQUENCE and write.revision:
+                done.append(ConflictError(write.key, write.revision, ack.error.last_sequence))
+            else:
+                # Nothing was stored. A marker may be in the way, or the server not know yet, or say more when asked.
+                done.append(await self._write_one(write))
+        return done
+
+    async def _write_one(self, write: Write) -> int | OsapiError:
+        try:
+            if write.revision:
+                return await self.update(write.key, write.value, write.revision, ttl=write.ttl)
+            return await self.create(write.key, write.value, ttl=write.ttl)
+        except OsapiError as error:
+            return error
+
     async def delete(self, key: str, *, revision: int | None = None) -> int:
         """Add a delete marker and return its revision."""
         return await self._store(key, b"", revision, None, {"KV-Operation": "DEL"})
@@ -141,13 +175,9 @@ class NatsKeyValue:
         self, key: str, value: bytes, expected: int | None, ttl: int | None, headers: dict[str, str] | None = None
     ) -> int:
         check_key(key)
-        sent: dict[str, str] = headers or {}
-        if ttl is not None:
-            sent["Nats-TTL"] = f"{check_ttl(ttl)}s"
-        if expected is not None:
-            sent["Nats-Expected-Last-Subject-Sequence"] = str(expected)
+        sent = _conditions(expected, ttl, headers)
         await trio.lowlevel.checkpoint_if_cancelled()
-        ack = await self._api.publish(f"{self._prefix}{key}", value, sent or None, f"value of {key}")
+        ack = await self._api.publish(f"{self._prefix}{key}", value, sent, f"value of {key}")
         if ack.error is None:
             return ack.seq
         if ack.error.err_code == WRONG_LAST_SEQUENCE:
@@ -155,6 +185,16 @@ class NatsKeyValue:
         if ack.error.err_code == MESSAGE_TOO_LARGE:
             raise PayloadTooLargeError(f"value of {key}", len(value), self._config.max_value_size)
         raise await self._api.refused(ack.error, self._name, self._what)
+
+
+def _conditions(expected: int | None, ttl: int | None, headers: dict[str, str] | None = None) -> dict[str, str] | None:
+    """Return the headers of a write, those included that say what shall be."""
+    sent = headers or {}
+    if ttl is not None:
+        sent["Nats-TTL"] = f"{check_ttl(ttl)}s"
+    if expected is not None:
+        sent["Nats-Expected-Last-Subject-Sequence"] = str(expected)
+    return sent or None
 
 
 def _value(entry: Entry | None) -> Entry | None:

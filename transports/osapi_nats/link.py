@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
-from osapi.errors import ClosedError, DisconnectedError, PayloadTooLargeError
+from osapi.errors import ClosedError, DisconnectedError, PayloadTooLargeError, TransportError
 from osapi.inbox import Inbox
 from osapi.rules.messages import headers_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from osapi.errors import TransportError
     from osapi_nats.connection import Connection, Incoming, Subscription
 
 # How often we look for requests that are late and receivers that hear nothing, in seconds.
@@ -93,6 +92,34 @@ class Link:
         if answer.told is None:
             raise answer.error(lost)
         return answer.told
+
+    async def request_many(
+        self, requests: Sequence[tuple[str, bytes, Mapping[str, str] | None]], *, lost: type[TransportError]
+    ) -> list[Incoming | TransportError]:
+        """Send requests, and return the answer of each, or what `request` would raise.
+
+        Cancelled, each may have been sent or not.
+        """
+        answers: list[tuple[str, _Answer]] = []
+        done: list[Incoming | TransportError] = []
+        try:
+            for subject, payload, headers in requests:
+                answer = _Answer()
+                try:
+                    answers.append((self._send(subject, payload, headers, answer), answer))
+                except TransportError as error:
+                    answer.refuse(error)
+                    answers.append(("", answer))
+            # They come in much the same order: whoever waits for the first mostly finds the others there.
+            for _, answer in answers:
+                if not answer.is_over:
+                    answer.task = trio.lowlevel.current_task()
+                    await trio.lowlevel.wait_task_rescheduled(answer.abort)
+                done.append(answer.told or answer.error(lost))
+        finally:
+            for key, _ in answers:
+                self._waiting.pop(key, None)
+        return done
 
     async def request_batch(self, subject: str, payload: bytes) -> list[Incoming]:
         """Send a request that only reads and return its answers, up to the one that marks the end, without that.
@@ -254,10 +281,11 @@ class _Asked(Protocol):
 class _Answer:
     """The one answer of a request, for the task that sent it."""
 
-    __slots__ = ("_why", "due", "is_over", "task", "told")
+    __slots__ = ("_is_sent", "_why", "due", "is_over", "task", "told")
 
     def __init__(self) -> None:
         self.due = 0.0
+        self._is_sent = True
         self.is_over = False
         self.task: trio.lowlevel.Task | None = None
         self.told: Incoming | None = None
@@ -275,9 +303,17 @@ class _Answer:
             self._why = error
             self._wake()
 
-    def error(self, lost: type[TransportError]) -> Exception:
+    def refuse(self, error: TransportError) -> None:
+        """Say that the request was not sent."""
+        self.is_over = True
+        self._why = error
+        self._is_sent = False
+
+    def error(self, lost: type[TransportError]) -> TransportError:
         """Return why it has not come."""
-        return self._why if isinstance(self._why, ClosedError) else lost(str(self._why))
+        if isinstance(self._why, TransportError) and (isinstance(self._why, ClosedError) or not self._is_sent):
+            return self._why
+        return lost(str(self._why))
 
     def abort(self, _: Callable[[], None]) -> trio.lowlevel.Abort:
         """Stop waiting: the task is cancelled."""

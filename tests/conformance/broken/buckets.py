@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import trio
 from msgspec.structs import replace
 
-from osapi.errors import ConflictError, LimitReachedError
+from osapi.errors import ConflictError, LimitReachedError, OsapiError
 from osapi.rules.subjects import matches
 from tests.conformance.broken.proxy import BucketProxy, TransportProxy, breaks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from osapi.transport import BucketConfig, Entry, KeyValue
+    from osapi.transport import BucketConfig, Entry, KeyValue, Write
 
 
 @breaks("K1")
@@ -49,6 +49,28 @@ class MarkersUseNoRevision(BucketProxy):
 
     async def delete(self, key: str, *, revision: int | None = None) -> int:
         return await self.inner.delete(key, revision=revision) - 1
+
+
+@breaks("K9")
+class WritesStopAtTheFirstRefusal(BucketProxy):
+    """What comes after a write that is refused is not made."""
+
+    async def write_many(self, writes: Sequence[Write]) -> list[int | OsapiError]:
+        done: list[int | OsapiError] = []
+        for write in writes:
+            done += await self.inner.write_many([write])
+            if isinstance(done[-1], OsapiError):
+                break
+        return done + [done[-1]] * (len(writes) - len(done))
+
+
+@breaks("K9")
+class ManyWritesShareOneAnswer(BucketProxy):
+    """The revision of the last of many counts for all of them."""
+
+    async def write_many(self, writes: Sequence[Write]) -> list[int | OsapiError]:
+        answers = await self.inner.write_many(writes)
+        return answers if len(answers) < 100 else [answers[-1]] * len(answers)
 
 
 @breaks("K1")
