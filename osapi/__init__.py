@@ -4,8 +4,7 @@
 #
 #   client.py  agent.py  handle.py  operations.py     the public face
 #   sweeper.py  detail.py  dead_letters.py            jobs that nobody ended, jobs as stored, what was given up
-#   index.py                                          all jobs at a glance: counts and pages
-#   rollouts.py                                       broadcasts in batches
+#   index.py  changes.py  following.py                all jobs at a glance, what happens, one job as it happens
 #   roster.py  settings.py  discovery.py              who is there, what is shared, which backend
 #   flow/                                             the path of a job, one step a file:
 #       submit -> notify -> claim -> execute -> respond -> collect, and settle or sweep when nobody answered
@@ -17,6 +16,7 @@
 from __future__ import annotations
 
 from osapi.agent import Agent
+from osapi.changes import Changes
 from osapi.client import Client
 from osapi.dead_letters import DeadLetter
 from osapi.detail import JobDetail
@@ -57,24 +57,24 @@ from osapi.errors import (
     UnknownJobError,
     UnknownLetterError,
     UnknownOperationError,
-    UnknownRolloutError,
     UnsupportedBrokerError,
 )
 from osapi.handle import JobHandle, Response
 from osapi.index import JobIndex
 from osapi.operations import Job, Operation, Operations
-from osapi.rollouts import Rollouts
+from osapi.rules.changes import AgentChange, JobChange
 from osapi.rules.job_index import JobRow
 from osapi.rules.output import Chunk
 from osapi.rules.records import Event, JobStatus, Policy, Registration, SlotStatus
 from osapi.rules.reports import Recorder, Reporter
-from osapi.rules.rollout_records import Rollout, RolloutStatus
 from osapi.settings import Settings
 from osapi.sweeper import Sweeper
 
 __all__ = [
     "AccessRefusedError",
     "Agent",
+    "AgentChange",
+    "Changes",
     "Chunk",
     "Client",
     "ClosedError",
@@ -94,6 +94,7 @@ __all__ = [
     "InvalidSubjectError",
     "InvalidTargetError",
     "Job",
+    "JobChange",
     "JobDetail",
     "JobFailedError",
     "JobHandle",
@@ -117,9 +118,6 @@ __all__ = [
     "Reporter",
     "Response",
     "Retry",
-    "Rollout",
-    "RolloutStatus",
-    "Rollouts",
     "Settings",
     "Skip",
     "SlotStatus",
@@ -132,7 +130,6 @@ __all__ = [
     "UnknownJobError",
     "UnknownLetterError",
     "UnknownOperationError",
-    "UnknownRolloutError",
     "UnsupportedBrokerError",
     "connect",
 ]

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from osapi.changes import Changes, Chronicle
 from osapi.dead_letters import DeadLetter, DeadLetters, Wanted
 from osapi.detail import JobDetail, newest_details, read_details, with_results
 from osapi.errors import KeyReusedError, UnknownJobError, UnknownLetterError, shown
@@ -15,10 +16,10 @@ from osapi.flow.notify import withdraw
 from osapi.flow.persist import insist
 from osapi.flow.state import States
 from osapi.flow.store import open_store
+from osapi.following import following
 from osapi.ids import Ids
 from osapi.index import MAX_LIMIT, JobIndex, check_page, check_status
 from osapi.nursery import background
-from osapi.rollouts import Rollouts
 from osapi.roster import Roster
 from osapi.rules.cancellation import check_hosts, check_text
 from osapi.rules.codec import DEFINITION
@@ -91,8 +92,9 @@ class Client:
                 store, self._operations, self._roster, self._states, self._collector, ids, origin, nursery
             )
             self._nursery = nursery
-            self._index: JobIndex | None = None
-            self._rollouts = Rollouts(store, self._submitter, ids)
+            self._index = JobIndex(store)
+            self._has_index = False
+            self._chronicle = Chronicle(ids.token(), self._index, self._roster)
             nursery.start_soon(self._roster.follow)
             nursery.start_soon(self._collector.follow, watch)
             nursery.start_soon(self._collector.settle_due)
@@ -100,11 +102,6 @@ class Client:
                 yield
             finally:
                 self._collector.close()
-
-    @property
-    def rollouts(self) -> Rollouts:
-        """Return the rollouts: broadcasts in batches."""
-        return self._rollouts
 
     async def submit(
         self,
@@ -169,6 +166,21 @@ class Client:
 
         """
         return await self._submitter.follow(await self._definition(job_id))
+
+    @asynccontextmanager
+    async def following(self, job_id: str) -> AsyncGenerator[JobHandle]:
+        """Follow a job for the length of a block, whoever submitted it: `async with client.following(id) as handle`.
+
+        The handle stays current in the block, and its watch ends with it. A job that is deleted meanwhile, or outlives
+        its lifetime, ends the handle within 15 seconds.
+
+        Raises:
+            UnknownJobError, InvalidKeyError: the id; RecordError, DisconnectedError
+
+        """
+        definition = await self._definition(job_id)
+        async with following(self._store, self._roster, definition, self._submitter.operation(definition)) as handle:
+            yield handle
 
     async def cancel(
         self, job_id: str, *, hosts: Sequence[str] | None = None, by: str = "", reason: str = ""
@@ -247,11 +259,25 @@ class Client:
 
         Its two watches are open from the first call to the end of the client's block. Cancelled, it goes on reading.
         """
-        if self._index is None:
-            self._index = JobIndex(self._store)
+        if not self._has_index:
+            self._has_index = True
             self._nursery.start_soon(self._index.run)
         await self._index.loaded()
         return self._index
+
+    async def changes(self, after: str = "") -> Changes:
+        """Follow the changes of all jobs and agents: `async for change in await client.changes()`.
+
+        Tells a `JobChange` for each status that a job comes to, and an `AgentChange` for each agent that comes, changes
+        its state or goes; `after` is the `position` of earlier ones to go on from. Opens the index.
+
+        Raises:
+            InvalidSettingError: the position.
+            RecordError, DisconnectedError
+
+        """
+        await self.index()
+        return self._chronicle.find(after) or self._chronicle.catch_up(after, await self.known_agents())
 
     async def delete(self, job_id: str) -> None:
         """Remove a job: first its definition, so that it does not start any more, then all that speaks of it.

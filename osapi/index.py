@@ -14,6 +14,7 @@ import trio
 from osapi.detail import read_details
 from osapi.errors import ClosedError, InvalidKeyError, InvalidSettingError, RecordError, TransportError
 from osapi.flow.persist import insist
+from osapi.rules.changes import JobChange
 from osapi.rules.codec import JOB_OUTLINE, RECORD_OUTLINE
 from osapi.rules.job_index import JobTable, Wanted
 from osapi.rules.keys import DEFINITIONS, RECORDS, job_key, parse_job_key, parse_response_key
@@ -80,6 +81,7 @@ class JobIndex:
         self._table = JobTable(store.settings.job_ttl)
         self._inlets: Sequence[_Inlet] = ()
         self._loaded = trio.Event()
+        self.on_change: Callable[[JobChange], None] | None = None
 
     async def loaded(self) -> None:
         """Wait until all jobs that were there when it was opened have been read."""
@@ -137,6 +139,18 @@ class JobIndex:
         self._refresh()
         return self._table.row(job_id)
 
+    @property
+    def revisions(self) -> tuple[int, int]:
+        """Return up to which revision of the definitions, and of the records, all has been taken in."""
+        return (self._inlets[0].seen, self._inlets[1].seen) if self._inlets else (0, 0)
+
+    def newer(self, jobs: int, records: int) -> Sequence[JobChange]:
+        """Return the jobs whose status came after these revisions; all, if the bucket was made anew since."""
+        self._refresh()
+        now_jobs, now_records = self.revisions
+        rows = self._table.newer(jobs if jobs <= now_jobs else 0, records if records <= now_records else 0)
+        return [_change(row) for row in rows]
+
     async def run(self) -> None:
         """Read all jobs and keep up with them, for as long as the task runs; after a watch was lost, read them anew."""
         while True:
@@ -160,14 +174,17 @@ class JobIndex:
         ):
             inlets = (
                 _Inlet(definitions, partial(self._take_job, table)),
-                _Inlet(records, partial(_take_record, table)),
+                _Inlet(records, partial(self._take_record, table)),
             )
             for inlet in inlets:
                 nursery.start_soon(inlet.follow, nursery.cancel_scope)
             for inlet in inlets:
                 await inlet.loaded.wait()
+            before = self.revisions if self._inlets else None
             self._table, self._inlets = table, inlets
             self._loaded.set()
+            for change in self.newer(*before) if before else ():
+                self._tell(change)
             while True:
                 await trio.sleep(_TIDYING)
                 while table.advance(self._store.now(), _AT_ONCE) == _AT_ONCE:
@@ -180,14 +197,29 @@ class JobIndex:
         self._table.advance(self._store.now(), sys.maxsize)
 
     def _take_job(self, table: JobTable, entry: Entry) -> None:
+        job_id = parse_job_key(entry.key)
         outline = JOB_OUTLINE.decode(entry.value) if entry.change == "put" else None
-        table.take_job(parse_job_key(entry.key), outline, entry.revision, entry.created, self._store.now())
+        if table.take_job(job_id, outline, entry.revision, entry.created, self._store.now()):
+            self._note(table, job_id)
+
+    def _take_record(self, table: JobTable, entry: Entry) -> None:
+        origin, job_id, slot = parse_response_key(entry.key)
+        outline = RECORD_OUTLINE.decode(entry.value) if entry.change == "put" else None
+        if table.take_record(job_id, origin, slot, outline, entry.revision, entry.created):
+            self._note(table, job_id)
+
+    def _note(self, table: JobTable, job_id: str) -> None:
+        # What is read at first, or anew, is no news.
+        if table is self._table and self.on_change is not None and (row := table.row(job_id)) is not None:
+            self._tell(_change(row))
+
+    def _tell(self, change: JobChange) -> None:
+        if self.on_change is not None:
+            self.on_change(change)
 
 
-def _take_record(table: JobTable, entry: Entry) -> None:
-    origin, job_id, slot = parse_response_key(entry.key)
-    outline = RECORD_OUTLINE.decode(entry.value) if entry.change == "put" else None
-    table.take_record(job_id, origin, slot, outline, entry.revision, entry.created)
+def _change(row: JobRow) -> JobChange:
+    return JobChange(job_id=row.id, status=row.status, operation=row.operation, target=row.target, at=row.updated)
 
 
 class _Inlet:
@@ -195,6 +227,7 @@ class _Inlet:
 
     def __init__(self, watch: Watch, take: Callable[[Entry], None]) -> None:
         self.loaded = trio.Event()
+        self.seen = 0  # the newest revision that was taken in
         self._watch = watch
         self._take = take
         self._waiting: deque[Entry] = deque()
@@ -222,8 +255,10 @@ class _Inlet:
 
     def _some(self, most: int) -> None:
         for _ in range(min(most, len(self._waiting))):
+            entry = self._waiting.popleft()
+            self.seen = max(self.seen, entry.revision)
             try:
-                self._take(self._waiting.popleft())
+                self._take(entry)
             except (RecordError, InvalidKeyError) as error:
                 _log.warning("an entry is not in the index of jobs: %s", error)
 

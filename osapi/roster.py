@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from osapi.errors import InvalidKeyError, InvalidSettingError, NoAgentsError, RecordError, UnknownHostError, shown
 from osapi.rules import targets
+from osapi.rules.changes import AgentChange
 from osapi.rules.codec import FACTS, REGISTRATION
 from osapi.rules.facts import flatten
 from osapi.rules.fleet_index import FleetIndex
-from osapi.rules.keys import POSTS, decode_token
+from osapi.rules.keys import SWEEPER_KEY, decode_token
 from osapi.rules.names import nearest
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Roster:
         self._watch = watch
         self._facts_watch: Watch | None = None
         self._agents: dict[str, Registration] = {}
+        self.on_change: Callable[[AgentChange], None] | None = None
         self._fleet = FleetIndex()
 
     async def load(self) -> None:
@@ -141,18 +143,27 @@ class Roster:
                 _log.warning("an entry of the registry is ignored: %s", error)
 
     def _apply_one(self, entry: Entry) -> None:
-        if entry.key in POSTS:
+        if entry.key == SWEEPER_KEY:
             return
         if entry.change != "put":
             self._forget(decode_token(entry.key))
             return
         agent = REGISTRATION.decode(entry.value)
+        before = self._agents.get(agent.hostname)
         self._agents[agent.hostname] = agent
+        if before is None or before.state != agent.state:
+            self._tell(AgentChange(hostname=agent.hostname, state=agent.state, status="Ready"))
         self._fleet.set(agent.hostname, agent.labels)
 
     def _forget(self, hostname: str) -> None:
-        self._agents.pop(hostname, None)
+        gone = self._agents.pop(hostname, None)
         self._fleet.discard(hostname)
+        if gone is not None:
+            self._tell(AgentChange(hostname=hostname, state=gone.state, status="NotReady"))
+
+    def _tell(self, change: AgentChange) -> None:
+        if self.on_change is not None:
+            self.on_change(change)
 
     def _apply_facts(self, entry: Entry) -> None:
         if entry.change != "put":

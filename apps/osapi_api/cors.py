@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from osapi_api.options import Options
 
-_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, Prefer, X-Request-ID"
+_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Prefer, X-Request-ID"
 _EXPOSED: Final = "Location, Preference-Applied, Retry-After, X-Request-ID"
 _SECONDS: Final = "600"
 

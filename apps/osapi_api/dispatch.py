@@ -16,6 +16,7 @@ from osapi_api.idempotency import once, read_key
 from osapi_api.inputs import read_body, read_query
 from osapi_api.problems import CONTENT_TYPE, ProblemError, body_of, not_allowed, problem_of
 from osapi_api.security import TokenError
+from osapi_api.streams import stream
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -42,7 +43,7 @@ async def answer(api: Api, endpoint: Endpoint, path: dict[str, str]) -> Response
     """Answer a request to an endpoint."""
 
     async def reply() -> Response:
-        return respond(await _reply(api, endpoint, path))
+        return respond(api, await _reply(api, endpoint, path))
 
     return await guard(api, reply)
 
@@ -84,8 +85,10 @@ def request_id_of(given: str) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def respond(reply: Reply) -> Response:
+def respond(api: Api, reply: Reply) -> Response:
     """Return a reply as a response."""
+    if reply.events is not None:
+        return stream(api, reply.events, authenticate(api).expires, empty=request.method == "HEAD")
     empty = reply.status in {204, 304}
     body = reply.body if reply.content_type else b"" if empty else msgspec.json.encode(reply.body)
     response = TrioResponse(body, status=reply.status, content_type=reply.content_type or "application/json")
@@ -146,6 +149,7 @@ async def _reply(api: Api, endpoint: Endpoint, path: dict[str, str]) -> Reply:
     prefer = ",".join(request.headers.getlist("Prefer"))
     # Of a job that is retried, the key is another than that of the job itself.
     key = read_key(request, identity, path.get("job_id", "")) if endpoint.takes_key else None
-    call = Call(api, path, query, body, _RESPOND_ASYNC.search(prefer) is not None, identity, key)
+    last_event = request.headers.get("Last-Event-ID", "") if endpoint.events else ""
+    call = Call(api, path, query, body, _RESPOND_ASYNC.search(prefer) is not None, identity, key, last_event)
     with once():
         return await endpoint.handler(call)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import trio
 from quart import url_for
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
     import osapi
     from osapi.transport import Transport
@@ -16,9 +18,27 @@ if TYPE_CHECKING:
     from osapi_api.security import Identity, Security
 
 
+# Tells events, one after the other, by calling what it is given with each.
+Write = Callable[["ServerSentEvent"], Awaitable[None]]
+Tell = Callable[[Write], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class ServerSentEvent:
+    """One event of a stream; `data` can be encoded as JSON, `id` says where to go on after it."""
+
+    event: str = ""
+    data: Any = None
+    id: str = ""
+
+
 @dataclass
 class Api:
-    """What all requests share; `waiting` counts those that wait for a job, `draining` ends readiness."""
+    """What all requests share.
+
+    `waiting` counts those that wait for a job, `readers` those that read a stream of events. `draining` ends readiness,
+    `stopping` the streams.
+    """
 
     client: osapi.Client
     transport: Transport
@@ -27,14 +47,17 @@ class Api:
     settings: osapi.Settings
     options: Options
     waiting: int = 0
+    readers: int = 0
     draining: bool = False
+    stopping: trio.Event = field(default_factory=trio.Event)
 
 
 @dataclass(frozen=True)
 class Call:
     """One request whose caller may make it: `query` and `body` are decoded as the endpoint's types.
 
-    `key` is under what its job is submitted once, None if its caller did not ask for that.
+    `key` is under what its job is submitted once, None if its caller did not ask for that. `last_event` is the id of
+    the last event that its caller has read of a stream, empty if there is none.
     """
 
     api: Api
@@ -44,6 +67,7 @@ class Call:
     prefer_async: bool
     identity: Identity | None
     key: str | None = None
+    last_event: str = ""
 
     def url(self, endpoint: str, **values: Any) -> str:
         """Return the path of another endpoint, wherever the API is mounted."""
@@ -52,7 +76,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: a body that can be encoded as JSON, or none.
+    """An answer: a body that can be encoded as JSON, or none, or a stream of events.
 
     With a `content_type` the body is sent as it is, bytes or what an async generator yields of them.
     """
@@ -61,6 +85,7 @@ class Reply:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     content_type: str = ""
+    events: Tell | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +95,8 @@ class Endpoint:
     `path` is in werkzeug's notation, `path_types` has the types of those of its parts that go into a payload. `query`
     and `body` are the types that they are read as, None where there is none; a body of type `Any` is given to the
     handler as the bytes that came, `body_schema` describes them, and `body_omits` names those of its fields that the
-    path gives. `takes_key` says that it submits a job, once if the request has an idempotency key. `answers` maps each
-    status to the type of its body.
+    path gives. `takes_key` says that it submits a job, once if the request has an idempotency key. `events` names the
+    events that it answers with as they happen, each with its type. `answers` maps each status to the type of its body.
     """
 
     name: str
@@ -87,3 +112,4 @@ class Endpoint:
     body_schema: Any = None
     body_omits: tuple[str, ...] = ()
     takes_key: bool = False
+    events: Mapping[str, Any] = field(default_factory=dict[str, Any])

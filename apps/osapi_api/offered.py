@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from osapi_api import agents, dead_letters, domain, health, jobs, orders
+from osapi_api import agents, dead_letters, domain, health, jobs, live, orders
 
 if TYPE_CHECKING:
     import osapi
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 FIXED: Final[tuple[Endpoint, ...]] = (
     *jobs.ENDPOINTS,
     *orders.JOB_ENDPOINTS,
+    *live.ENDPOINTS,
     *dead_letters.ENDPOINTS,
     *agents.ENDPOINTS,
     *orders.AGENT_ENDPOINTS,

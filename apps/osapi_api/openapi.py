@@ -36,7 +36,7 @@ _MEANINGS: Final = {
     413: "The body is too large",
     415: "The body is not declared as JSON",
     422: "The idempotency key stands for another payload",
-    429: "Too many requests wait for their jobs",
+    429: "Too many requests wait for their jobs, or read events",
     500: "The server failed",
     503: "The broker cannot be reached, or is full",
 }
@@ -76,6 +76,13 @@ _KEY: Final = {
     "in": "header",
     "description": "A string in quotes: repeated with it, the request submits no second job",
     "schema": {"type": "string", "pattern": r'^("[ !#-\[\]-~]{1,255}"|[!#-~]{1,255})$'},
+}
+
+_LAST_EVENT: Final = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "The id of the last event that was read: the stream goes on after it",
+    "schema": {"type": "string"},
 }
 
 
@@ -119,7 +126,7 @@ def describe(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
 
 def _types(each: Endpoint) -> Iterable[Any]:
     yield Problem
-    yield from (kind for kind in each.answers.values() if kind is not None)
+    yield from (kind for kind in (*each.answers.values(), *each.events.values()) if kind is not None)
     yield from (kind for kind in (each.query, _body_type(each), *each.path_types.values()) if kind is not None)
 
 
@@ -137,6 +144,8 @@ def _operation(each: Endpoint, schema_of: Mapping[Any, Any], components: Mapping
         "responses": {str(status): _response(status, answers[status], schema_of) for status in sorted(answers)},
         "security": [{"token": []}] if each.permission else [],
     }
+    if each.events:
+        described["responses"]["200"] = _events(each, schema_of)
     if each.permission:
         described["description"] = f"Needs the permission `{each.permission}`."
     if (body := _body_type(each)) is not None:
@@ -160,7 +169,8 @@ def _parameters(each: Endpoint, schema_of: Mapping[Any, Any]) -> list[dict[str, 
         if name in each.path_types:
             schema = schema_of[each.path_types[name]]
         parts.append({"name": name, "in": "path", "required": True, "description": told, "schema": schema})
-    return [*parts, *([_PREFER] if "<target>" in each.path else []), *([_KEY] if each.takes_key else [])]
+    headers = ((_PREFER, "<target>" in each.path), (_KEY, each.takes_key), (_LAST_EVENT, bool(each.events)))
+    return [*parts, *(header for header, taken in headers if taken)]
 
 
 def _query(each: Endpoint, schema_of: Mapping[Any, Any], components: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -185,6 +195,23 @@ def _body(each: Endpoint, schema: Any, components: Mapping[str, Any]) -> Any:
 
 def _resolved(schema: Any, components: Mapping[str, Any]) -> Any:
     return components[schema["$ref"].rpartition("/")[2]]
+
+
+def _events(each: Endpoint, schema_of: Mapping[Any, Any]) -> dict[str, Any]:
+    # The schema is that of one event, as OpenAPI 3.2 shows it; 3.1 has no word for the parts of a stream.
+    kinds = [_event(name, schema_of[kind]) for name, kind in each.events.items()]
+    schema = {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+        "required": ["event", "data"],
+        "anyOf": [*kinds, _event("stopping", {"type": "object"})],
+    }
+    return {"description": "Server-sent events, as they happen", "content": {"text/event-stream": {"schema": schema}}}
+
+
+def _event(name: str, data: Any) -> dict[str, Any]:
+    told = {"contentMediaType": "application/json", "contentSchema": data}
+    return {"properties": {"data": told} if name == "*" else {"event": {"const": name}, "data": told}}
 
 
 def _response(status: int, kind: Any, schema_of: Mapping[Any, Any]) -> dict[str, Any]:

@@ -15,9 +15,9 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long and how much; durations in seconds, sizes in bytes.
 
     `job_timeout` is how long a request waits for the answers of its job, `max_waiting` how many requests may do so at
-    once, `body_timeout` how long a body may take to arrive. `allow_origins` names the web pages of other origins that
-    may ask, as `https://host:port`; `*` stands for all of them. `health_timeout` bounds each question that a health
-    endpoint asks the broker.
+    once, `max_readers` how many may read streams of events. `body_timeout` is how long a body may take to arrive.
+    `allow_origins` names the web pages of other origins that may ask, as `https://host:port`; `*` stands for all of
+    them. `health_timeout` bounds each question that a health endpoint asks the broker.
 
     Raises:
         InvalidSettingError
@@ -26,6 +26,7 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     job_timeout: float = 30.0
     max_waiting: int = 1000
+    max_readers: int = 200
     max_body: int = 1024 * 1024
     body_timeout: float = 30.0
     health_timeout: float = 5.0
@@ -37,7 +38,7 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             value: float = getattr(self, name)
             if not 0.0 < value <= 3600.0:
                 raise InvalidSettingError(value, f"is out of range for {name}", "use more than 0, at most 3600")
-        for name in ("max_waiting", "max_body"):
+        for name in ("max_waiting", "max_readers", "max_body"):
             if (count := getattr(self, name)) < 1:
                 raise InvalidSettingError(count, f"is out of range for {name}", "use at least 1")
         for origin in self.allow_origins:

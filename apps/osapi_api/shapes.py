@@ -137,6 +137,58 @@ class Results(Struct, frozen=True, kw_only=True):
     results: tuple[HostResult, ...]
 
 
+# --- Events --------------------------------------------------------------------------------------------------
+
+
+class JobEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of a job's story as it happens; `progress`, from 0 to 1, is there if a host told any."""
+
+    job_id: str
+    timestamp: str
+    event: str
+    hostname: str
+    message: str
+    error: str
+    progress: float | UnsetType = UNSET
+
+
+class JobOutput(Struct, frozen=True, kw_only=True):
+    """A piece of what a host writes; `dropped` counts the bytes that are missing, at the end of an attempt."""
+
+    job_id: str
+    hostname: str
+    attempt: int
+    stream: Literal["stdout", "stderr"]
+    text: str
+    dropped: int
+
+
+class JobEnd(Struct, frozen=True, kw_only=True):
+    """The last event of a job."""
+
+    job_id: str
+    status: osapi.JobStatus
+    summary: str
+
+
+class JobChanged(Struct, frozen=True, kw_only=True):
+    """A job that has come to a status."""
+
+    job_id: str
+    status: osapi.JobStatus
+    operation: str
+    target: str
+    timestamp: str
+
+
+class AgentChanged(Struct, frozen=True, kw_only=True):
+    """An agent that came, changed its state, or went; one that went is `NotReady`."""
+
+    hostname: str
+    state: Literal["Ready", "Draining", "Cordoned"]
+    status: Literal["Ready", "NotReady"]
+
+
 # --- Agents --------------------------------------------------------------------------------------------------
 
 

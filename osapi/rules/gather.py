@@ -36,6 +36,8 @@ _REACHED: Final = frozenset({_S.COMPLETED, _S.FAILED})
 _ONLY_PENDING: Final = frozenset({_S.PENDING})
 _ONLY_RETRYABLE: Final = frozenset({_S.RETRYABLE})
 
+PROGRESS: Final = "progress"
+
 _EVENT_OF: Final[Mapping[SlotStatus, str]] = {
     _S.COMPLETED: "completed",
     _S.FAILED: "failed",
@@ -149,7 +151,7 @@ def _progress(of: Attempt | Record) -> list[Event]:
         return []
     share = "" if of.progress is None else f"{of.progress:.0%}"
     message = ": ".join(told for told in (share, of.message) if told)
-    return [Event(at=of.progressed, event="progress", host=of.host, message=message)]
+    return [Event(at=of.progressed, event=PROGRESS, host=of.host, message=message, progress=of.progress)]
 
 
 def _next(attempt: Attempt, most: int) -> str:

@@ -98,6 +98,7 @@ class _Job:
         "fleet",
         "gone",
         "many",
+        "moved",
         "only",
         "operation",
         "origin",
@@ -111,6 +112,7 @@ class _Job:
     def __init__(self) -> None:
         self.gone = 0.0
         self.revision = 0
+        self.moved = 0  # the revision of the record that made the status
         self.place: Place | None = None
         self.operation = ""
         self.target = ""
@@ -201,6 +203,7 @@ class JobTable:
         self._keep(job_id, job, outline.expires)
         job.count()
         job.status = job.fold()
+        job.moved = max((slot.revision for slot in job.known() if job.counts(slot)), default=0)
         self._file(job, job.place)
         return True
 
@@ -223,6 +226,7 @@ class JobTable:
         status = job.fold()
         if status is job.status:
             return False
+        job.moved = revision
         self._move(job, job.place, status)
         return True
 
@@ -260,6 +264,11 @@ class JobTable:
         """Return one job, None if there is none."""
         job = self._jobs.get(job_id)
         return None if job is None or job.place is None else self._row(job_id)
+
+    def newer(self, jobs: int, records: int) -> list[JobRow]:
+        """Return the jobs whose status came of a definition or a record after these revisions, last changed last."""
+        found = (id_ for id_, job in self._jobs.items() if job.place and (job.revision > jobs or job.moved > records))
+        return sorted((self._row(job_id) for job_id in found), key=lambda row: row.updated)
 
     @property
     def size(self) -> int:

@@ -75,9 +75,8 @@ class Definition(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
 
     `expected` holds the hosts that the job was frozen for, None for one of N. `policy` overrides that of the
     operation, `timeout` only the policy's. No slot is started before `due` or after `start_by`, none runs after
-    `finish_by`. `key` is the caller's idempotency key. `rollout` is the one whose batch it is: then `expected` is a
-    part of those that the target matches. An agent that finds a field it does not know refuses the job: it may be a
-    condition.
+    `finish_by`. `key` is the caller's idempotency key. An agent that finds a field it does not know refuses the job:
+    it may be a condition.
     """
 
     v: int
@@ -97,7 +96,6 @@ class Definition(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     start_by: float | None = None
     key: str | None = None
     retry_of: str | None = None
-    rollout: str | None = None
 
 
 class Holder(Struct, frozen=True, kw_only=True):
@@ -241,10 +239,11 @@ class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """One line of a job's timeline."""
+    """One line of a job's timeline; `progress`, from 0 to 1, is how far a handler said that it had come."""
 
     at: float
     event: str
     host: str = ""
     message: str = ""
     error: str = ""
+    progress: float | None = None

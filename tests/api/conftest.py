@@ -11,6 +11,7 @@ import pytest
 
 import osapi
 import osapi_api
+from osapi_api.app import EXTENSION
 from osapi_memory import Broker
 from tests.api.operations import operations
 
@@ -44,6 +45,11 @@ class Rest:
         self.transport = transport
         self.prefix = prefix
 
+    def end_streams(self) -> None:
+        """Let streams of events end as soon as they begin, as those of a server do that stops."""
+        for api in self.app.extensions[EXTENSION]:
+            api.stopping.set()
+
     async def __call__(
         self, method: str, path: str, body: Any = None, *, token: str | None = None, **headers: str
     ) -> Answer:
@@ -61,7 +67,8 @@ class Rest:
         raw = await response.get_data()
         assert response.headers["X-Request-ID"]
         assert response.headers["X-Content-Type-Options"] == "nosniff"
-        found = msgspec.json.decode(raw) if raw else None
+        is_stream = response.headers.get("Content-Type") == "text/event-stream"
+        found = raw if is_stream else msgspec.json.decode(raw) if raw else None
         if response.status_code >= 400 and response.headers["Content-Type"] == "application/problem+json":
             check_problem(found, response.status_code, response.headers["X-Request-ID"])
         return Answer(response.status_code, found, response.headers)

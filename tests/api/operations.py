@@ -142,3 +142,22 @@ async def touch(job: osapi.Job) -> None:
 @operations.modify("test.busy", policy=osapi.Policy(attempts=2, backoff=0.02, jitter=0.0))
 async def busy(job: osapi.Job) -> None:
     raise osapi.TransientError("busy")
+
+
+@operations.query("test.lines")
+async def lines(job: osapi.Job, data: int) -> None:
+    for number in range(data):
+        job.output(f"line {number} of {job.host}\n")
+        await trio.sleep(0.01)
+
+
+@operations.query("test.progress")
+async def progress(job: osapi.Job, data: int) -> None:
+    for number in range(data):
+        job.progress((number + 1) / data, f"step {number}")
+        await trio.sleep(0.25)
+
+
+@operations.query("test.flood")
+async def flood(job: osapi.Job, data: int) -> None:
+    job.output("x" * data)

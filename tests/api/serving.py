@@ -61,7 +61,8 @@ async def served(
 ) -> AsyncGenerator[Server]:
     """Serve the API on a free port until the block ends."""
     with trio.fail_after(within):
-        async with fleet(drain=0.0, options=api_options) as api, trio.open_nursery() as nursery:
+        quick: dict[str, Any] = {"drain": 0.0, "heartbeat": 0.2, "max_output": 64 << 20}
+        async with fleet(options=api_options, **quick) as api, trio.open_nursery() as nursery:
             shutdown = trio.Event()
             stopped = trio.Event()
 

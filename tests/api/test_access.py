@@ -24,6 +24,9 @@ CONTRACT = {
     "delete_job": "job:write",
     "retry_job": "job:write",
     "cancel_job": "job:write",
+    "job_events": "job:read",
+    "job_output": "job:read",
+    "events": "job:read",
     "list_dead_letters": "job:read",
     "get_dead_letter": "job:read",
     "replay_dead_letter": "job:write",
@@ -79,6 +82,7 @@ async def test_every_endpoint_names_the_permission_that_is_missing() -> None:
 
 async def test_every_endpoint_lets_in_who_has_the_one_permission() -> None:
     async with fleet(agents={}) as api:
+        api.end_streams()
         for endpoint in GUARDED.values():
             token = token_of(permissions=[str(endpoint.permission)])
             # Whatever is wrong with such a request, it is not the permission.

@@ -69,6 +69,7 @@ headers = st.fixed_dictionaries(
         ),
         "Origin": st.sampled_from(["null", "https://board.example.com", "é"]),
         "Access-Control-Request-Method": st.just("GET"),
+        "Last-Event-ID": st.sampled_from(["x", "é", "eAFjYMAPAAAgAAE", "0123456789abcdef-0-0-0"]),
         "Host": st.sampled_from(["x", "", "a b", "x:y"]),
         "Accept": st.just("text/html"),
         "Idempotency-Key": st.sampled_from(['"a"', "a", "", '"', "a b", "é", "x" * 300]),
@@ -104,6 +105,7 @@ def test_no_request_is_a_fault_of_ours(asked: Sequence[tuple[tuple[str, str], An
     async def ask() -> None:
         options = osapi_api.Options(job_timeout=1.0, allow_origins=("https://board.example.com",))
         async with fleet(agents={"web-01": {"group": "web"}}, options=options) as api:
+            api.end_streams()
             for (method, path), body, token, given_headers in asked:
                 await check(api, method, path, body, token, given_headers)
 

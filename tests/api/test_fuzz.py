@@ -34,6 +34,8 @@ async def test_schemathesis_finds_nothing(headers: list[str], bounds: list[str],
         shutil.copy(HERE / name, tmp_path)
     options = osapi_api.Options(job_timeout=0.2)
     async with served(within=120.0, api_options=options) as server:
+        # It reads every answer to its end.
+        server.api.end_streams()
         command = [sys.executable, "-m", "schemathesis.cli", "--config-file=schemathesis.toml", "run", "--no-color"]
         asked = [f"--header={header}" for header in headers]
         finished = await trio.run_process(
