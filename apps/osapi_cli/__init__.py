@@ -8,6 +8,8 @@
 #   configure.py   the commands `osapi config`
 #   configuration/ a file, variables over it, every problem at once
 #   wiring.py      what of it the library, the backend and the API are given
+#   start.py  controller.py  agent.py   the commands that start a program; starting.py what they share
+#   running/       the programs
 #   local.py       what `osapi start` leaves for the other commands
 #   nats.py        the commands `osapi nats`
 #   nats_server.py a real server, started again when it dies

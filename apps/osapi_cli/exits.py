@@ -1,6 +1,6 @@
 """How the program ends: exit statuses, errors on one line, signals, a reader that has left.
 
-    0    all is well
+    0    all is well; a program that runs until it is told to stop was told so by SIGTERM, and has stopped in order
     1    a host failed, or does not exist
     2    the command line is wrong
     69   the server cannot be reached, or does not start
@@ -41,6 +41,8 @@ NOT_PERMITTED: Final = 77
 CONFIG: Final = 78
 BROKEN_PIPE: Final = 128 + 13
 
+TERMINATED: Final = signal.SIGTERM
+
 _TOLD: Final = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 
 
@@ -48,7 +50,7 @@ class SignalledError(Exception):
     """A signal ended the command, and it has cleaned up."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(_TOLD[signal.Signals(number)])
+        super().__init__(told(number))
         self.status = 128 + number
 
 
@@ -77,12 +79,22 @@ def run(command: Callable[[], Awaitable[T]]) -> T:
     return trio.run(_until_signalled, command)
 
 
+def handled() -> list[signal.Signals]:
+    """Return the signals that end the process, for whoever wants to do something else about them."""
+    return [number for number in _TOLD if signal.getsignal(number) is _end]
+
+
+def told(number: int) -> str:
+    """Return how it is said that this signal has come."""
+    return _TOLD[signal.Signals(number)]
+
+
 async def _until_signalled(command: Callable[[], Awaitable[T]]) -> T:
     import trio  # noqa: PLC0415
 
     from osapi.nursery import background  # noqa: PLC0415
 
-    ours = [number for number in _TOLD if signal.getsignal(number) is _end]
+    ours = handled()
     if not ours:
         return await command()
     caught: list[int] = []
@@ -103,11 +115,20 @@ async def _until_signalled(command: Callable[[], Awaitable[T]]) -> T:
 def _end(number: int, frame: FrameType | None) -> None:
     # Below Python's buffers: the signal may have come in the middle of a write to them.
     with suppress(OSError):
-        os.write(2, f"osapi: {_TOLD[signal.Signals(number)]}\n".encode())
+        os.write(2, f"osapi: {told(number)}\n".encode())
     os._exit(128 + number)
 
 
 # --- Errors ------------------------------------------------------------------------------------------------
+
+
+_voice: Callable[[str, bool], None] | None = None
+
+
+def speak_by(voice: Callable[[str, bool], None]) -> None:
+    """Let `tell` speak by a log; the second argument is whether it is the end."""
+    global _voice  # noqa: PLW0603 - a process has one stderr
+    _voice = voice
 
 
 def report(error: Exception, *, debug: bool) -> int:
@@ -121,14 +142,18 @@ def report(error: Exception, *, debug: bool) -> int:
         message, status = _verdict(leaf)
         statuses.append(status)
         if message:
-            tell(message)
+            tell(message, fatal=True)
     _settle_stdout()
     return max(statuses)
 
 
-def tell(message: str) -> None:
+def tell(message: str, *, fatal: bool = False) -> None:
     """Tell something on one line of stderr, whatever is quoted in it, without tricks on the terminal."""
-    _tell(f"osapi: {printable(' '.join(message.split()))}\n")
+    line = printable(" ".join(message.split()))
+    if _voice:
+        _voice(line, fatal)
+    else:
+        _tell(f"osapi: {line}\n")
 
 
 def printable(text: str) -> str:
@@ -163,6 +188,8 @@ def _verdict_on_work(error: BaseException) -> tuple[str, int]:
     from osapi_cli.problems import ProblemError, RefusedError, UnavailableError  # noqa: PLC0415
 
     if isinstance(error, ProblemError):
+        return str(error), USAGE if error.where.startswith("--") else CONFIG
+    if isinstance(error, osapi.MismatchError):
         return str(error), CONFIG
     if isinstance(error, UnavailableError):
         return str(error), UNREACHABLE

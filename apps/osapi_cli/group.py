@@ -28,8 +28,8 @@ class Flags:
     debug: bool = False
     file: str = ""
 
-    def configuration(self) -> Loaded:
-        """Return the configuration, and tell on stderr what to warn of.
+    def configuration(self, flags: Mapping[str, tuple[str, str]] | None = None) -> Loaded:
+        """Return the configuration with a command's own flags over it, and tell on stderr what to warn of.
 
         Raises:
             ConfigurationError
@@ -40,7 +40,7 @@ class Flags:
         from osapi_cli import exits  # noqa: PLC0415
         from osapi_cli.configuration import load  # noqa: PLC0415 - only for commands that need it
 
-        loaded = load(self.file, os.environ)
+        loaded = load(self.file, os.environ, flags)
         for warning in loaded.warnings:
             exits.tell(f"warning: {warning}")
         return loaded

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import signal
 from collections import deque
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 from msgspec import Struct
 
+from osapi.nursery import background
 from osapi_cli import exits
 from osapi_cli.problems import UnavailableError
 from osapi_nats.server import Auth, ServerFailedError, ServerNotFoundError, ServerSettings, User, run_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from osapi_cli.configuration.broker import Server as Configured
+    from osapi_nats.server import Server
 
 _WITHIN: Final = 60.0
 _PAUSES: Final = (0.2, 0.4, 0.8, 1.6)  # in seconds; after one failure more within `_WITHIN` it gives up
@@ -81,15 +84,28 @@ async def serve(settings: ServerSettings, announce: Callable[[Ready], None], *, 
         UnavailableError: it does not start, or does not stay up.
 
     """
+    async with running_server(settings, debug=debug) as server:
+        announce(Ready(url=server.url, store=str(server.store), pid=server.pid, auth=settings.auth.type))
+        await trio.sleep_forever()
+
+
+@asynccontextmanager
+async def running_server(settings: ServerSettings, *, debug: bool) -> AsyncGenerator[Server]:
+    """Run a server for the length of a block, and start it again when it dies.
+
+    Raises:
+        UnavailableError: it does not start, or does not stay up.
+
+    """
 
     def log(line: str) -> None:
         if debug or any(level in line for level in _LOUD):
             exits.tell(f"nats-server: {line}")
 
     try:
-        async with run_server(settings, log=log) as server:
-            announce(Ready(url=server.url, store=str(server.store), pid=server.pid, auth=settings.auth.type))
-            await supervise(server)
+        async with run_server(settings, log=log) as server, background() as nursery:
+            nursery.start_soon(supervise, server)
+            yield server
     except (ServerNotFoundError, ServerFailedError) as error:
         raise UnavailableError(str(error)) from error
 

@@ -44,7 +44,12 @@ def _invoke(arguments: list[str], flags: Flags) -> int:
 
 @click.group(
     cls=Program,
-    lazy={"client": "osapi_cli.client.group:client"},
+    lazy={
+        "agent": "osapi_cli.agent:agent",
+        "client": "osapi_cli.client.group:client",
+        "controller": "osapi_cli.controller:controller",
+        "start": "osapi_cli.start:start",
+    },
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Data goes to stdout, everything else to stderr. Exit status: 0; 1 when a host failed; 2 usage; "

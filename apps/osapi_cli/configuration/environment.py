@@ -10,7 +10,7 @@ from msgspec import inspect
 
 from osapi.rules.names import nearest
 from osapi_cli.configuration.document import Items, Node, Table, Text, parse
-from osapi_cli.configuration.keys import FILES, VARIABLES, Key, is_unused_variable
+from osapi_cli.configuration.keys import FILES, KEYS, VARIABLES, Key, is_unused_variable
 from osapi_cli.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ class Overlay:
                 self._add(name, environ)
             except ProblemError as problem:
                 self.problems.append(problem)
+
+    def add_flags(self, flags: Mapping[str, tuple[str, str]]) -> None:
+        """Put what the command line says over that: for a key its flag and the text."""
+        for path, (flag, text) in flags.items():
+            self._put(KEYS[path], Text(text, flag))
 
     def _add(self, name: str, environ: Mapping[str, str]) -> None:
         if name in _OTHERS or _is_injected(name, environ[name]):

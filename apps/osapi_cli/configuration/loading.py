@@ -31,8 +31,10 @@ class Loaded(Struct, frozen=True):
     given: dict[str, str]
 
 
-def load(file: str | None, environ: Mapping[str, str]) -> Loaded:
+def load(file: str | None, environ: Mapping[str, str], flags: Mapping[str, tuple[str, str]] | None = None) -> Loaded:
     """Return the configuration of this file, or of the one that is found, with the variables over it.
+
+    Over both go the `flags` of the command line: for a key the flag's name, which begins with --, and its text.
 
     Raises:
         ConfigurationError: tells everything that is wrong with it.
@@ -47,6 +49,7 @@ def load(file: str | None, environ: Mapping[str, str]) -> Loaded:
         )
     overlay = Overlay(table)
     overlay.add(environ)
+    overlay.add_flags(flags or {})
     reader = Reader()
     configuration: Configuration = reader.read(ROOT, table, "", Configuration())
     problems += overlay.problems + reader.problems

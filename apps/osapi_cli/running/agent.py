@@ -1,0 +1,65 @@
+"""The agent: the operations of this host, offered until the program is told to stop."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import osapi
+from osapi.errors import InvalidNameError
+from osapi_agent import facts, host, operations
+from osapi_cli.problems import ProblemError
+from osapi_cli.running.broker import open_broker
+from osapi_cli.running.health import Reached, probes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from osapi.transport import Transport
+    from osapi_cli.running.lifetime import Lifetime
+    from osapi_cli.wiring import AgentPlan
+
+
+async def run(lifetime: Lifetime, plan: AgentPlan, *, patience: float) -> None:
+    """Run the agent until it is told to stop.
+
+    Raises:
+        ProblemError: the operating system's hostname is none for an agent.
+        UnavailableError: no broker, or an address that cannot be listened on.
+        HostnameTakenError: another agent has the name.
+        MismatchError, AccessRefusedError: the broker has other settings, or refuses us.
+
+    """
+    reached = Reached(lifetime)
+    async with (
+        probes(reached, plan.metrics, "agent.metrics"),
+        open_broker(plan.broker, lifetime, patience=patience) as transport,
+        blocks(transport, plan) as agent,
+    ):
+        reached.place(transport, plan.settings)
+        lifetime.is_ready(f"agent {agent.hostname} offers {len(operations)} operations")
+        await lifetime.stopping.wait()
+
+
+@asynccontextmanager
+async def blocks(transport: Transport, plan: AgentPlan) -> AsyncGenerator[osapi.Agent]:
+    """Open the agent and what works beside it, for the length of a block.
+
+    What else an agent shall do is one more line here: a block that works while it is open. The end of the agent's own
+    waits for the jobs that run.
+    """
+    try:
+        agent = osapi.Agent(
+            transport,
+            operations,
+            hostname=plan.hostname or host.hostname(),
+            labels=plan.labels,
+            facts=facts.collect,
+            max_jobs=plan.max_jobs,
+            settings=plan.settings,
+        )
+    except InvalidNameError as error:
+        remedy = "give the agent another name as agent.hostname"
+        raise ProblemError("hostname", "", f"{error.value!r} {error.problem}", remedy) from error
+    async with agent:
+        yield agent

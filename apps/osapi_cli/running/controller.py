@@ -1,0 +1,91 @@
+"""The controller: a client with its background, and the API over it."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+import osapi
+from osapi.nursery import background
+from osapi_agent import operations
+from osapi_api import create_app, serve
+from osapi_cli.running.broker import open_broker
+from osapi_cli.running.health import Reached, cannot_listen, probes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from osapi.transport import Transport
+    from osapi_cli.running.lifetime import Lifetime
+    from osapi_cli.wiring import ControllerPlan
+
+
+async def run(lifetime: Lifetime, plan: ControllerPlan, *, patience: float) -> None:
+    """Run the controller until it is told to stop.
+
+    Raises:
+        UnavailableError: no broker, or an address that cannot be listened on.
+        MismatchError, AccessRefusedError: the broker has other settings, or refuses us.
+
+    """
+    reached = Reached(lifetime)
+    async with (
+        probes(reached, plan.metrics, "controller.metrics"),
+        open_broker(plan.broker, lifetime, patience=patience) as transport,
+        blocks(transport, plan) as client,
+        api(lifetime, plan, transport, client) as url,
+    ):
+        reached.place(transport, plan.settings)
+        lifetime.is_ready(f"the API is at {url}")
+        await lifetime.stopping.wait()
+
+
+@asynccontextmanager
+async def blocks(transport: Transport, plan: ControllerPlan) -> AsyncGenerator[osapi.Client]:
+    """Open all that a controller has in the background, for the length of a block; its API goes inside.
+
+    What else a controller shall do is one more line here: a block that works while it is open.
+    """
+    async with (
+        osapi.Client(transport, operations, settings=plan.settings) as client,
+        osapi.Sweeper(transport, settings=plan.settings),  # which keeps the stories of dead letters, too
+    ):
+        yield client
+
+
+@asynccontextmanager
+async def api(
+    lifetime: Lifetime, plan: ControllerPlan, transport: Transport, client: osapi.Client
+) -> AsyncGenerator[str]:
+    """Serve the API for the length of a block, which is given its URL and lasts until the program is to stop.
+
+    The end of the block waits for the requests that run.
+
+    Raises:
+        UnavailableError: the address cannot be listened on.
+
+    """
+    app = create_app(
+        client,
+        transport=transport,
+        operations=operations,
+        security=plan.security,
+        settings=plan.settings,
+        options=plan.options,
+    )
+    ended = trio.Event()
+
+    async def serve_it(*, task_status: trio.TaskStatus[list[str]]) -> None:
+        host, port = plan.api.host, plan.api.port
+        await serve(app, host=host, port=port, shutdown=lifetime.stopping, task_status=task_status)
+        ended.set()
+
+    async with background() as nursery:
+        try:
+            (url,) = await nursery.start(serve_it)
+        except OSError as error:
+            raise cannot_listen(plan.api, "controller.api", error) from error
+        yield url
+        await ended.wait()
