@@ -5,6 +5,7 @@
 #   client.py  agent.py  handle.py  operations.py     the public face
 #   sweeper.py  detail.py  dead_letters.py            jobs that nobody ended, jobs as stored, what was given up
 #   index.py  changes.py  following.py                all jobs at a glance, what happens, one job as it happens
+#   rollouts.py                                       broadcasts in batches
 #   roster.py  settings.py  discovery.py              who is there, what is shared, which backend
 #   flow/                                             the path of a job, one step a file:
 #       submit -> notify -> claim -> execute -> respond -> collect, and settle or sweep when nobody answered
@@ -57,16 +58,19 @@ from osapi.errors import (
     UnknownJobError,
     UnknownLetterError,
     UnknownOperationError,
+    UnknownRolloutError,
     UnsupportedBrokerError,
 )
 from osapi.handle import JobHandle, Response
 from osapi.index import JobIndex
 from osapi.operations import Job, Operation, Operations
+from osapi.rollouts import Rollouts
 from osapi.rules.changes import AgentChange, JobChange
 from osapi.rules.job_index import JobRow
 from osapi.rules.output import Chunk
 from osapi.rules.records import Event, JobStatus, Policy, Registration, SlotStatus
 from osapi.rules.reports import Recorder, Reporter
+from osapi.rules.rollout_records import Rollout, RolloutStatus
 from osapi.settings import Settings
 from osapi.sweeper import Sweeper
 
@@ -118,6 +122,9 @@ __all__ = [
     "Reporter",
     "Response",
     "Retry",
+    "Rollout",
+    "RolloutStatus",
+    "Rollouts",
     "Settings",
     "Skip",
     "SlotStatus",
@@ -130,6 +137,7 @@ __all__ = [
     "UnknownJobError",
     "UnknownLetterError",
     "UnknownOperationError",
+    "UnknownRolloutError",
     "UnsupportedBrokerError",
     "connect",
 ]

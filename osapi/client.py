@@ -20,6 +20,7 @@ from osapi.following import following
 from osapi.ids import Ids
 from osapi.index import MAX_LIMIT, JobIndex, check_page, check_status
 from osapi.nursery import background
+from osapi.rollouts import Rollouts
 from osapi.roster import Roster
 from osapi.rules.cancellation import check_hosts, check_text
 from osapi.rules.codec import DEFINITION
@@ -95,6 +96,7 @@ class Client:
             self._index = JobIndex(store)
             self._has_index = False
             self._chronicle = Chronicle(ids.token(), self._index, self._roster)
+            self._rollouts = Rollouts(store, self._submitter, ids)
             nursery.start_soon(self._roster.follow)
             nursery.start_soon(self._collector.follow, watch)
             nursery.start_soon(self._collector.settle_due)
@@ -102,6 +104,11 @@ class Client:
                 yield
             finally:
                 self._collector.close()
+
+    @property
+    def rollouts(self) -> Rollouts:
+        """Return the rollouts: broadcasts in batches."""
+        return self._rollouts
 
     async def submit(
         self,

@@ -108,6 +108,10 @@ class UnknownJobError(NotFoundError):
     """The job never existed, was deleted, or has outlived its lifetime."""
 
 
+class UnknownRolloutError(NotFoundError):
+    """The rollout never existed, or was over and has outlived its lifetime."""
+
+
 class UnknownLetterError(NotFoundError):
     """There is no such dead letter, or nothing is left of its job: look at those that there are."""
 
@@ -132,7 +136,7 @@ class KeyReusedError(OsapiError):
 
 
 class IllegalTransitionError(OsapiError):
-    """A job's slot cannot go from its state that way; nothing was changed."""
+    """A job's slot, or a rollout, cannot go from its state that way; nothing was changed."""
 
 
 class RecordError(OsapiError):

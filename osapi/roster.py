@@ -11,7 +11,7 @@ from osapi.rules.changes import AgentChange
 from osapi.rules.codec import FACTS, REGISTRATION
 from osapi.rules.facts import flatten
 from osapi.rules.fleet_index import FleetIndex
-from osapi.rules.keys import SWEEPER_KEY, decode_token
+from osapi.rules.keys import POSTS, decode_token
 from osapi.rules.names import nearest
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Roster:
                 _log.warning("an entry of the registry is ignored: %s", error)
 
     def _apply_one(self, entry: Entry) -> None:
-        if entry.key == SWEEPER_KEY:
+        if entry.key in POSTS:
             return
         if entry.change != "put":
             self._forget(decode_token(entry.key))

@@ -33,13 +33,13 @@ class Places(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Names on the broker, and how long things live; durations in seconds, sizes in bytes.
 
-    `job_ttl` is the one lifetime of a job: its definition, its notification and its answers are gone that long
-    after it was submitted. `within` is how long a job may take unless `submit` says otherwise. `ack_wait` is
-    the lease: an agent that is silent for so long loses what it was running. An agent counts as gone when
-    `registry_ttl` has passed since its last `heartbeat`; what it tells of its host lives for `facts_ttl` and is told
-    again every `facts_interval`. `drain` bounds how long an agent that stops waits for
-    its running jobs, `persist` how long a write is repeated while the broker cannot be reached. `max_output` bounds
-    what is kept of the output of one slot, `max_result` a result.
+    `job_ttl` is the one lifetime of a job: its definition, its notification and its answers are gone that long after it
+    was submitted. `within` is how long a job may take unless `submit` says otherwise. `ack_wait` is the lease: an agent
+    that is silent for so long loses what it was running. An agent counts as gone when `registry_ttl` has passed since
+    its last `heartbeat`; what it tells of its host lives for `facts_ttl` and is told again every `facts_interval`. A
+    rollout that is over is kept for `rollout_ttl`. `drain` bounds how long an agent that stops waits for its running
+    jobs, `persist` how long a write is repeated while the broker cannot be reached. `max_output` bounds what is kept of
+    the output of one slot, `max_result` a result.
 
     `max_deliver` bounds deliveries, which are not attempts: an agent gives a delivery back while another one holds
     the lease, and a job goes round until somebody offers its operation. A small bound would give healthy jobs up;
@@ -58,6 +58,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     state_bucket: str = "agent-state"
     dead_letter_stream: str = "JOBS-DLQ"
     story_bucket: str = "job-stories"
+    rollout_bucket: str = "job-rollouts"
     job_ttl: float = 3600.0
     within: float = 300.0
     max_bytes: int = 100 * 1024 * 1024
@@ -72,6 +73,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     facts_interval: float = 60.0
     dead_letter_ttl: float = 7 * 24 * 3600.0
     dead_letter_max_msgs: int = 1000
+    rollout_ttl: float = 7 * 24 * 3600.0
     drain: float = 10.0
     persist: float = 10.0
     max_output: int = 1024 * 1024
@@ -87,6 +89,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _at_least("heartbeat", self.heartbeat, 0.05)
         _at_least("facts_interval", self.facts_interval, 0.05)
         _at_least("dead_letter_ttl", self.dead_letter_ttl, 0.0)
+        _at_least("rollout_ttl", self.rollout_ttl, 1.0)
         _limit("dead_letter_max_msgs", self.dead_letter_max_msgs)
         _limit("max_deliver", self.max_deliver)
         _limit("max_msgs", self.max_msgs)
@@ -124,6 +127,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             self.facts_bucket,
             self.state_bucket,
             self.story_bucket,
+            self.rollout_bucket,
         )
 
     @property
@@ -232,6 +236,17 @@ def state_bucket(settings: Settings) -> BucketConfig:
     """Return the bucket of what is remembered of agents, and of what they are told to do; nothing there expires."""
     place = _place(settings, settings.places.state)
     return BucketConfig(name=settings.state_bucket, storage=place.storage, replicas=place.replicas)
+
+
+def rollout_bucket(settings: Settings) -> BucketConfig:
+    """Return the bucket of rollouts; what is over expires by a TTL of its own, what is not stays until it is."""
+    return BucketConfig(
+        name=settings.rollout_bucket,
+        max_bytes=settings.max_bytes,
+        marker_ttl=1.0,
+        storage=settings.storage,
+        replicas=settings.replicas,
+    )
 
 
 def any_consumer(settings: Settings, pattern: str) -> ConsumerConfig:

@@ -10,7 +10,7 @@ import trio
 
 from osapi.errors import InvalidPayloadError, InvalidSettingError, UnknownHostError
 from osapi.flow.persist import insist
-from osapi.flow.submit import submit, submit_once
+from osapi.flow.submit import submit, submit_known, submit_once
 from osapi.handle import JobHandle
 from osapi.operations import unknown_operation
 from osapi.rules.idempotency import check_key
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller asks for, its operation known and its data encoded; durations in seconds."""
+    """What a caller asks for, its operation known and its data encoded; durations in seconds.
+
+    With `hosts` it is frozen already, as a batch of a `rollout` is.
+    """
 
     operation: str
     kind: Kind
@@ -43,6 +46,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy | None = None
     key: str | None = None
     retry_of: str | None = None
+    rollout: str | None = None
+    hosts: tuple[str, ...] | None = None
 
 
 class Submitter:
@@ -99,9 +104,7 @@ class Submitter:
 
         """
         target = parse_target(request.target)
-        if target.selector is not None and target.selector.uses_facts and not self._roster.knows_facts:
-            await self._learn_facts()
-        hosts, away = await self._freeze(target)
+        hosts, away = (request.hosts, False) if request.hosts else await self.freeze(target)
         definition = self._define(request, target, hosts)
         handle = JobHandle(definition, self._operation(definition.operation), self._store)
         self._collector.track(handle)
@@ -139,13 +142,16 @@ class Submitter:
     def _operation(self, name: str) -> Operation | None:
         return None if self._operations is None else self._operations.get(name)
 
-    async def _freeze(self, target: Target) -> tuple[tuple[str, ...] | None, bool]:
+    async def freeze(self, target: Target) -> tuple[tuple[str, ...] | None, bool]:
         """Return the hosts that a job is for, and whether it is one that is known and away.
 
         Raises:
             UnknownHostError, NoAgentsError
+            RecordError, DisconnectedError
 
         """
+        if target.selector is not None and target.selector.uses_facts and not self._roster.knows_facts:
+            await self._learn_facts()
         try:
             return self._roster.freeze(target), False
         except UnknownHostError:
@@ -156,9 +162,10 @@ class Submitter:
 
     def _define(self, request: Request, target: Target, hosts: tuple[str, ...] | None) -> Definition:
         settings, now = self._store.settings, self._store.now()
-        within = settings.within if request.within is None else _seconds("within", request.within, settings.job_ttl)
-        starts = None if request.start_within is None else _seconds("start_within", request.start_within, within)
-        delay = 0.0 if request.delay is None else _delay(request.delay, within, settings.job_ttl)
+        most = settings.job_ttl
+        within = settings.within if request.within is None else check_seconds("within", request.within, most)
+        starts = None if request.start_within is None else check_seconds("start_within", request.start_within, within)
+        delay = 0.0 if request.delay is None else _delay(request.delay, within, most)
         due = now + delay
         return Definition(
             v=VERSION,
@@ -170,7 +177,7 @@ class Submitter:
             data=request.data,
             created=now,
             finish_by=due + within,
-            expires=now + settings.job_ttl,
+            expires=now + most,
             expected=hosts,
             policy=None if request.policy is None else check_policy(request.policy),
             timeout=None if request.timeout is None else check_timeout(request.timeout),
@@ -178,7 +185,18 @@ class Submitter:
             start_by=None if starts is None else due + starts,
             key=None if request.key is None else check_key(request.key),
             retry_of=request.retry_of,
+            rollout=request.rollout,
         )
+
+    async def resume(self, definition: Definition) -> Definition:
+        """Submit a job that is written down elsewhere, as far as that is not done, and return it as it stands.
+
+        Raises:
+            RecordError, PayloadTooLargeError, LimitReachedError, DisconnectedError, UncertainError
+
+        """
+        target = parse_target(definition.target)
+        return await submit_known(self._store, definition, target, agents=len(self._roster.agents))
 
     async def _write(self, definition: Definition, target: Target, *, away: bool) -> Definition:
         # Only a selector's notification depends on how many there are.
@@ -197,7 +215,13 @@ class Submitter:
                 await insist(partial(self._nursery.start, self._roster.follow_facts, bucket), settings.persist)
 
 
-def _seconds(name: str, seconds: float, most: float) -> float:
+def check_seconds(name: str, seconds: float, most: float) -> float:
+    """Return how long something may take, or refuse it.
+
+    Raises:
+        InvalidSettingError
+
+    """
     if not 0.0 < seconds <= most:
         raise InvalidSettingError(
             seconds, f"is no time that a job can take ({name})", f"use more than 0, at most {most:g}"
@@ -216,7 +240,11 @@ def _delay(seconds: float, within: float, kept: float) -> float:
 
 
 def again(old: Definition, target: str | None, most: float, key: str | None) -> Request:
-    """Return the request for another job like this one, for its own target unless another is given."""
+    """Return the request for another job like this one, for its own target unless another is given.
+
+    A batch of a rollout goes to its own hosts again, and not to all that the target matches.
+    """
+    is_part = old.rollout is not None and target is None
     begun = old.created if old.due is None else old.due
     within = min(old.finish_by - begun, most)
     return Request(
@@ -230,4 +258,6 @@ def again(old: Definition, target: str | None, most: float, key: str | None) -> 
         policy=old.policy,
         key=key,
         retry_of=old.id,
+        rollout=old.rollout if is_part else None,
+        hosts=old.expected if is_part else None,
     )

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
-import trio
-
-from osapi.flow.elect import Candidate
+from osapi.flow.elect import serve
 from osapi.flow.store import open_store
 from osapi.flow.stories import keep_stories
 from osapi.flow.sweep import sweep
-from osapi.ids import Ids
 from osapi.nursery import background
 from osapi.rules.keys import SWEEPER_KEY
 from osapi.settings import Settings
@@ -67,27 +65,15 @@ class Sweeper:
     @asynccontextmanager
     async def _open(self) -> AsyncGenerator[None]:
         store = await open_store(self._transport, self._settings)
-        async with store.registry.watch(SWEEPER_KEY) as watch:
-            candidate = Candidate(store, SWEEPER_KEY, Ids().token(), watch)
-            try:
-                async with background() as nursery:
-                    nursery.start_soon(self._serve, store, candidate)
-                    yield
-            finally:
-                await candidate.resign()
+        async with background() as nursery:
+            await nursery.start(serve, store, SWEEPER_KEY, partial(self._act, store))
+            yield
 
-    async def _serve(self, store: Store, candidate: Candidate) -> None:
-        while True:
-            until = await candidate.elected()
-            with trio.CancelScope(deadline=until) as term:
-                await self._act(store, candidate, term)
-
-    async def _act(self, store: Store, candidate: Candidate, term: trio.CancelScope) -> None:
+    async def _act(self, store: Store) -> None:
         _log.info("this process sweeps from now on")
         self._acting = True
         try:
             async with background() as nursery:
-                nursery.start_soon(candidate.hold, term)
                 nursery.start_soon(keep_stories, store)
                 await sweep(store)
         finally:

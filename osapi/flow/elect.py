@@ -9,14 +9,45 @@ import trio
 
 from osapi.errors import ConflictError, DisconnectedError, LimitReachedError, TransportError, UncertainError
 from osapi.flow.persist import write
+from osapi.ids import Ids
+from osapi.nursery import background
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from osapi.flow.store import Store
     from osapi.transport import Watch
 
 _log = logging.getLogger("osapi.sweeper")
 
 _RESIGN_SECONDS = 1.0
+
+
+async def serve(
+    store: Store,
+    post: str,
+    act: Callable[[], Awaitable[None]],
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Act whenever this process holds a post, for as long as the task runs; report once it stands for it.
+
+    Raises:
+        ClosedError: the transport has ended; and what `act` raises.
+
+    """
+    async with store.registry.watch(post) as watch:
+        candidate = Candidate(store, post, Ids().token(), watch)
+        task_status.started()
+        try:
+            while True:
+                until = await candidate.elected()
+                with trio.CancelScope(deadline=until) as term:
+                    async with background() as nursery:
+                        nursery.start_soon(candidate.hold, term)
+                        await act()
+        finally:
+            await candidate.resign()
 
 
 class Candidate:

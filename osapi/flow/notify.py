@@ -36,7 +36,7 @@ async def notify(store: Store, definition: Definition, target: Target, *, agents
     """
     if target.route == "any-label":
         await announce(store, target.address, due=definition.due or 0.0)
-    ways = routes(target, definition.expected, agents)
+    ways = routes(target, definition.expected, agents, is_part=definition.rollout is not None)
     if len(ways) == 1:
         await _tell(store, definition, *ways[0], slot=ANY_SLOT)
     else:

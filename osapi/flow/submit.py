@@ -13,9 +13,10 @@ from osapi.errors import ConflictError, KeyReusedError, PayloadTooLargeError, Tr
 from osapi.flow.notify import notify
 from osapi.flow.persist import insist, write
 from osapi.flow.waiting import leave_note
+from osapi.rules import gather
 from osapi.rules.codec import DEFINITION, HOLDER
 from osapi.rules.idempotency import digest, holder_key
-from osapi.rules.keys import job_key, job_response_pattern
+from osapi.rules.keys import job_key, slots_pattern
 from osapi.rules.records import VERSION, Holder
 
 if TYPE_CHECKING:
@@ -64,21 +65,43 @@ async def submit_once(
 
     """
     definition = replace(definition, id=await _hold(store, definition, key))
+    try:
+        return await submit_known(store, definition, target, agents=agents, away=away)
+    except PayloadTooLargeError:
+        # No repetition can succeed: the key is free for a smaller payload.
+        await insist(partial(store.jobs.purge, holder_key(key)), store.settings.persist)
+        raise
+
+
+async def submit_known(
+    store: Store, definition: Definition, target: Target, *, agents: int = 0, away: bool = False
+) -> Definition:
+    """Write and announce a job whose id others know as well, as far as that is not done; return it as it stands.
+
+    Repeated, by anybody, it goes on where it stopped.
+
+    Raises:
+        RecordError: what is stored cannot be read.
+        PayloadTooLargeError, LimitReachedError, DisconnectedError, UncertainError
+
+    """
     first = await _stored(store, definition.id)
     if first is None:
         try:
             await _define(store, definition)
         except ConflictError:
             first = await _stored(store, definition.id)
-        except PayloadTooLargeError:
-            # No repetition can succeed: the key is free for a smaller payload.
-            await insist(partial(store.jobs.purge, holder_key(key)), store.settings.persist)
-            raise
     standing = first or definition
-    answered = partial(store.responses.keys, job_response_pattern(standing.id))
-    if first is None or not await insist(answered, store.settings.persist):
+    if first is None or not await _is_heard(store, standing):
         await _announce(store, standing, target, agents, away=away)
     return standing
+
+
+async def _is_heard(store: Store, definition: Definition) -> bool:
+    """Tell whether every slot has a record: one host that has heard of a job says nothing of the others."""
+    pattern = slots_pattern(definition.origin, definition.id)
+    answered = await insist(partial(store.responses.keys, pattern), store.settings.persist)
+    return len(answered) == len(gather.slots(definition))
 
 
 async def _announce(store: Store, definition: Definition, target: Target, agents: int, *, away: bool) -> None:

@@ -13,9 +13,22 @@ import msgspec
 from osapi.errors import RecordError
 from osapi.rules.outlines import JobOutline, RecordOutline
 from osapi.rules.records import VERSION, Definition, Drain, Facts, Holder, Known, Orders, Record, Registration, Story
+from osapi.rules.rollout_records import Rollout
 
 T = TypeVar(
-    "T", Definition, Record, Registration, Facts, Holder, Orders, Story, Known, Drain, JobOutline, RecordOutline
+    "T",
+    Definition,
+    Record,
+    Registration,
+    Facts,
+    Holder,
+    Orders,
+    Story,
+    Known,
+    Drain,
+    JobOutline,
+    RecordOutline,
+    Rollout,
 )
 
 
@@ -71,3 +84,4 @@ KNOWN = Codec(Known)
 DRAIN = Codec(Drain)
 JOB_OUTLINE = Codec(JobOutline)
 RECORD_OUTLINE = Codec(RecordOutline)
+ROLLOUT = Codec(Rollout)

@@ -37,8 +37,10 @@ _DIGEST = 32
 DEFINITIONS = "jobs.*"
 RECORDS = "*.*.*"
 
-# The key of the registry that says which sweeper acts; no hostname is encoded to it.
+# The keys of the registry that say which sweeper acts, and who conducts rollouts; no hostname is encoded to such a key.
 SWEEPER_KEY = "_sweeper"
+CONDUCTOR_KEY = "_conductor"
+POSTS = frozenset({SWEEPER_KEY, CONDUCTOR_KEY})
 
 # A fleet's hostnames are encoded over and over: 70 ns for a hit, 700 for a miss, 2.5 MB when full.
 _CACHED = 16_384
@@ -200,6 +202,15 @@ def known_key(hostname: str) -> str:
 def drain_key(hostname: str) -> str:
     """Name the key of `agent-state` that says that an agent shall take no jobs."""
     return f"drain.{encode_token(hostname)}"
+
+
+# Every rollout.
+ROLLOUT_PATTERN = "rollouts.*"
+
+
+def rollout_key(rollout_id: str) -> str:
+    """Name the key of `job-rollouts` that holds a rollout."""
+    return f"rollouts.{_checked_id(rollout_id)}"
 
 
 def waiting_key(hostname: str, job_id: str) -> str:

@@ -75,8 +75,9 @@ class Definition(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
 
     `expected` holds the hosts that the job was frozen for, None for one of N. `policy` overrides that of the
     operation, `timeout` only the policy's. No slot is started before `due` or after `start_by`, none runs after
-    `finish_by`. `key` is the caller's idempotency key. An agent that finds a field it does not know refuses the job:
-    it may be a condition.
+    `finish_by`. `key` is the caller's idempotency key. `rollout` is the one whose batch it is: then `expected` is a
+    part of those that the target matches. An agent that finds a field it does not know refuses the job: it may be a
+    condition.
     """
 
     v: int
@@ -96,6 +97,7 @@ class Definition(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_u
     start_by: float | None = None
     key: str | None = None
     retry_of: str | None = None
+    rollout: str | None = None
 
 
 class Holder(Struct, frozen=True, kw_only=True):

@@ -93,14 +93,17 @@ def _parsed(name: str) -> Target:
     return Target("host", normalise_hostname(name))
 
 
-def routes(target: Target, expected: tuple[str, ...] | None, agents: int) -> list[tuple[Route, str]]:
+def routes(
+    target: Target, expected: tuple[str, ...] | None, agents: int, *, is_part: bool = False
+) -> list[tuple[Route, str]]:
     """Return by which routes and addresses a job is told, `expected` being whom it was frozen for.
 
-    A selector's hosts are told one by one, unless they are most of the `agents`: then all are told, and who is not
-    expected drops it. A needless telling costs an agent three messages (the notification, a look at the definition,
-    the answer), a telling of its own costs the client two (the publish, its receipt).
+    The hosts of a selector, and those that are only a part of whom the target matches, are told one by one, unless they
+    are most of the `agents`: then all are told, and who is not expected drops it. A needless telling costs an agent
+    three messages (the notification, a look at the definition, the answer), a telling of its own costs the client two
+    (the publish, its receipt).
     """
-    if target.route != "selector":
+    if target.route != "selector" and not is_part:
         return [(target.route, target.address)]
     hosts = expected or ()
     if 5 * len(hosts) > 3 * agents:

@@ -9,10 +9,14 @@ import trio
 from msgspec.structs import replace
 
 import osapi
-from osapi.rules.codec import HOLDER
-from osapi.rules.idempotency import holder_key
-from osapi.settings import job_bucket
+from osapi.rules.codec import DEFINITION, HOLDER
+from osapi.rules.idempotency import digest, holder_key
+from osapi.rules.keys import job_key, notification_subject
+from osapi.rules.records import VERSION, Holder
+from osapi.settings import job_bucket, response_bucket, stream_config
 from tests.library import operations as ops
+from tests.promises.conftest import until
+from tests.rules.builders import definition
 
 if TYPE_CHECKING:
     from tests.promises.conftest import World
@@ -128,3 +132,35 @@ async def test_a_retry_is_submitted_once_under_a_key_of_its_own(world: World) ->
         with pytest.raises(osapi.KeyReusedError, match="another operation, target or data"):
             await client.retry(handle.id, target="_all", key="again")
         assert (await client.get(handle.id)).retried_as == first.id
+
+
+async def test_hosts_that_were_not_told_are_told_by_who_goes_on(world: World) -> None:
+    async with world.client() as client, world.agent("a"), world.agent("b"):
+        await until(lambda: len(client.agents()) == 2)
+        # A submission that stopped after it had told one of two hosts, and that host has answered.
+        async with world.connect() as wire:
+            jobs = await wire.bucket(job_bucket(world.settings))
+            stream = await wire.stream(stream_config(world.settings))
+            now = wire.now()
+            stopped = definition(
+                operation="test.hostname.get",
+                target="host:*,!host:zz",
+                expected=("a", "b"),
+                key="k",
+                created=now,
+                finish_by=now + 20.0,
+                expires=now + 60.0,
+            )
+            holder = Holder(v=VERSION, job=stopped.id, digest=digest(stopped))
+            await jobs.create(holder_key("k"), HOLDER.encode(holder))
+            await jobs.create(job_key(stopped.id), DEFINITION.encode(stopped))
+            await stream.publish(notification_subject("query", "host", "a", stopped.id), b"")
+            responses = await wire.bucket(response_bucket(world.settings))
+            with trio.fail_after(20):
+                while not await responses.keys():
+                    await trio.sleep(0.05)
+        handle = await client.submit("test.hostname.get", target="host:*,!host:zz", key="k")
+        assert handle.id == stopped.id
+        assert {host: answer.status for host, answer in (await handle.result()).items()} == dict.fromkeys(
+            "ab", osapi.SlotStatus.COMPLETED
+        )
