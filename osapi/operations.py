@@ -21,9 +21,10 @@ from osapi.rules.names import check_operation_name, nearest
 from osapi.rules.permissions import check_permission
 from osapi.rules.reports import Recorder, Reporter, Stream, checked_output, checked_progress
 from osapi.rules.retry import check_policy
+from osapi.rules.secrets import check_secrets, redact, scrub
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Collection, Iterator
 
     from osapi.rules.records import Kind, Policy
 
@@ -105,6 +106,7 @@ class Operation:
         permission: str,
         policy: Policy | None,
         transient: tuple[type[Exception], ...],
+        secrets: tuple[str, ...],
     ) -> None:
         self.name = name
         self.kind: Kind = kind
@@ -112,6 +114,7 @@ class Operation:
         self.permission = permission
         self.policy = policy
         self.transient: tuple[type[Exception], ...] = (TransientError, *transient)
+        self.secrets = secrets
         data_type, result_type = _schema(name, handler)
         self.takes_data = data_type is not None
         self.data_type: Any = data_type
@@ -183,6 +186,14 @@ class Operation:
         wanted = _type_name(self.data_type) if self.takes_data else "no data"
         return InvalidPayloadError(self.name, f"does not fit the operation ({error})", f"it takes {wanted}")
 
+    def shown(self, raw: msgspec.Raw) -> Any:
+        """Return stored data or a stored result of this operation as it may be shown: with `***` for its secrets."""
+        return redact(msgspec.json.decode(raw), self.secrets) if self.secrets and raw else raw
+
+    def scrubbed(self, text: str, data: msgspec.Raw) -> str:
+        """Return a sentence about a job with `***` in the place of the secrets of its data that it repeats."""
+        return scrub(text, msgspec.json.decode(data), self.secrets) if self.secrets and data else text
+
 
 class Operations:
     """The operations that a program offers or calls; one registry serves agents, clients, API and CLI."""
@@ -197,19 +208,21 @@ class Operations:
         permission: str | None = None,
         policy: Policy | None = None,
         transient: tuple[type[Exception], ...] = (),
+        secrets: Collection[str] = (),
     ) -> Callable[[Handler], Handler]:
         """Register a handler that only reads.
 
         It is `async def handler(job: Job) -> Result` or `handler(job: Job, data: Data) -> Result`; the
         annotations of `data` and of the return value are its schema. `permission` defaults to `<first token of
         the name>:read`, `policy` to that of the agent's settings. `transient` lists the errors after which the policy
-        allows another attempt, besides `osapi.TransientError`.
+        allows another attempt, besides `osapi.TransientError`. `secrets` names the fields, of the data and of the
+        result, however deep, that nobody is shown who looks at jobs, and that are struck out of the handler's errors.
 
         Raises:
             InvalidNameError, InvalidSettingError: when the handler is registered.
 
         """
-        return self._register(name, "query", permission, policy, transient)
+        return self._register(name, "query", permission, policy, transient, secrets)
 
     def modify(
         self,
@@ -218,12 +231,13 @@ class Operations:
         permission: str | None = None,
         policy: Policy | None = None,
         transient: tuple[type[Exception], ...] = (),
+        secrets: Collection[str] = (),
     ) -> Callable[[Handler], Handler]:
         """Register a handler that changes something; as `query`, with `:write` as the default permission.
 
         A result with a field `changed` says whether it did; any other result counts as a change.
         """
-        return self._register(name, "modify", permission, policy, transient)
+        return self._register(name, "modify", permission, policy, transient, secrets)
 
     def include(self, others: Operations) -> None:
         """Add all operations of another registry.
@@ -266,8 +280,10 @@ class Operations:
         permission: str | None,
         policy: Policy | None,
         transient: tuple[type[Exception], ...],
+        secrets: Collection[str],
     ) -> Callable[[Handler], Handler]:
         check_operation_name(name)
+        hidden = check_secrets(secrets)
         self._check_free(name)
         verb = "read" if kind == "query" else "write"
         permission = permission or f"{name.partition('.')[0]}:{verb}"
@@ -277,7 +293,7 @@ class Operations:
 
         def register(handler: Handler) -> Handler:
             self._known[name] = Operation(
-                name, kind, handler, permission=permission, policy=policy, transient=transient
+                name, kind, handler, permission=permission, policy=policy, transient=transient, secrets=hidden
             )
             return handler
 

@@ -74,13 +74,13 @@ async def list_letters(call: Call) -> Reply:
     found = await call.api.client.dead_letters(
         limit=MAX_LIMIT, operation=query.operation, target=query.target, reason=query.reason
     )
-    items = tuple(_shown(letter) for letter in found[: query.limit])
+    items = tuple(_shown(letter, call.api.operations) for letter in found[: query.limit])
     return Reply(DeadLetterList(total_items=len(found), items=items))
 
 
 async def get_letter(call: Call) -> Reply:
     """Return one dead letter."""
-    return Reply(_shown(await call.api.client.dead_letter(_sequence(call))))
+    return Reply(_shown(await call.api.client.dead_letter(_sequence(call)), call.api.operations))
 
 
 async def replay_letter(call: Call) -> Reply:
@@ -117,7 +117,7 @@ def _sequence(call: Call) -> int:
     raise ProblemError(400, f"{text[:40]!r} is no sequence of a dead letter; use 1 or more")
 
 
-def _shown(letter: osapi.DeadLetter) -> DeadLetter:
+def _shown(letter: osapi.DeadLetter, operations: osapi.Operations) -> DeadLetter:
     definition = None if letter.job is None else letter.job.definition
     return DeadLetter(
         sequence=letter.sequence,
@@ -129,7 +129,7 @@ def _shown(letter: osapi.DeadLetter) -> DeadLetter:
         operation="" if definition is None else definition.operation,
         target="" if definition is None else definition.target,
         hostname=letter.host,
-        job=None if letter.job is None else job_detail(letter.job),
+        job=None if letter.job is None else job_detail(letter.job, operations),
     )
 
 

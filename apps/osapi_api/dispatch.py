@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import time
 import uuid
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from quart import request
+import trio
+from quart import g, request
 from quart_trio.wrappers import TrioResponse
 
 from osapi_api import cors
+from osapi_api.addresses import source_of
 from osapi_api.endpoints import Call
 from osapi_api.idempotency import once, read_key
 from osapi_api.inputs import read_body, read_query
@@ -26,6 +30,11 @@ if TYPE_CHECKING:
     from osapi_api.endpoints import Api, Endpoint, Reply
     from osapi_api.security import Identity
 
+_log = logging.getLogger("osapi.api")
+
+# Of a path or a subject that somebody has made up, so much is told.
+_LONGEST: Final = 500
+
 # What is no plain word is replaced: it would end up in logs.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
 _RESPOND_ASYNC = re.compile(r"(?:^|,)\s*respond-async\s*(?:$|[,;])", re.IGNORECASE)
@@ -33,6 +42,7 @@ _RESPOND_ASYNC = re.compile(r"(?:^|,)\s*respond-async\s*(?:$|[,;])", re.IGNORECA
 _SECURITY_HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -58,8 +68,7 @@ async def answer_nothing(api: Api, methods: Callable[[], Sequence[str]], *, publ
         allowed = methods()
         if allowed and cors.is_preflight(request) and cors.permitted(request, api.options):
             return cors.preflight(", ".join(allowed))
-        if not public():
-            authenticate(api)
+        admit(api, needed=not public())
         raise not_allowed(allowed) if allowed else ProblemError(404, "there is nothing at this path")
 
     return await guard(api, refuse)
@@ -68,6 +77,7 @@ async def answer_nothing(api: Api, methods: Callable[[], Sequence[str]], *, publ
 async def guard(api: Api | None, handler: Callable[[], Awaitable[Response]]) -> Response:
     """Return the handler's answer, or its error as a problem, with the headers that every answer has."""
     request_id = request_id_of(request.headers.get("X-Request-ID", ""))
+    begun = time.perf_counter()
     try:
         response = await handler()
     except Exception as error:  # noqa: BLE001 - every error is answered; problem_of logs what it does not tell
@@ -77,7 +87,31 @@ async def guard(api: Api | None, handler: Callable[[], Awaitable[Response]]) -> 
         response.headers.setdefault(name, value)
     if api is not None:
         cors.mark(response, cors.permitted(request, api.options), api.options)
+    _tell(request_id, response.status_code, time.perf_counter() - begun)
     return response
+
+
+def _tell(request_id: str, status: int, seconds: float) -> None:
+    identity: Identity | None = g.get("identity")
+    subject = "" if identity is None else one_line(identity.subject)
+    fields = {
+        "request_id": request_id,
+        "subject": subject,
+        "method": one_line(request.method),
+        "path": one_line(request.path),
+        "status": status,
+        "duration_ms": round(seconds * 1000, 3),
+    }
+    _log.info(
+        "request %(request_id)s: %(method)s %(path)s by %(subject)s: %(status)d in %(duration_ms).1f ms",
+        fields,
+        extra=fields,
+    )
+
+
+def one_line(text: str) -> str:
+    """Return text of a stranger as it may stand in a log or a record: one line, and not too long."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text[:_LONGEST])
 
 
 def request_id_of(given: str) -> str:
@@ -123,6 +157,29 @@ def authenticate(api: Api) -> Identity:
         raise ProblemError(401, str(error), {"WWW-Authenticate": challenge}) from error
 
 
+def admit(api: Api, *, needed: bool) -> Identity | None:
+    """Return who asks, where that is `needed`; who asks too often has to wait, and strangers wait by their address.
+
+    Raises:
+        ProblemError: 401 without a valid token, 429
+
+    """
+    try:
+        identity = authenticate(api) if needed else None
+    except ProblemError:
+        _take(api, None)
+        raise
+    g.identity = identity
+    _take(api, identity)
+    return identity
+
+
+def _take(api: Api, identity: Identity | None) -> None:
+    # An address is no subject, whatever a subject is called.
+    name = f"address {source_of(request, api.options.proxies)}" if identity is None else f"subject {identity.subject}"
+    api.rates.take(name, trio.current_time())
+
+
 def authorise(api: Api, identity: Identity, permission: str) -> None:
     """Refuse who may not.
 
@@ -138,8 +195,9 @@ def authorise(api: Api, identity: Identity, permission: str) -> None:
 
 async def _reply(api: Api, endpoint: Endpoint, path: dict[str, str]) -> Reply:
     identity = None
-    if endpoint.permission is not None:
-        identity = authenticate(api)
+    if not endpoint.unlimited:
+        identity = admit(api, needed=endpoint.permission is not None)
+    if identity is not None and endpoint.permission is not None:
         authorise(api, identity, endpoint.permission)
     # Whoever probes may add what it likes against caches.
     query = read_query(request, endpoint.query) if identity else None

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import trio
 from quart import url_for
 
+from osapi_api.rates import Rates
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -50,6 +52,11 @@ class Api:
     readers: int = 0
     draining: bool = False
     stopping: trio.Event = field(default_factory=trio.Event)
+    rates: Rates = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to count how often each asks."""
+        self.rates = Rates(self.options.rate, self.options.burst)
 
 
 @dataclass(frozen=True)
@@ -95,8 +102,9 @@ class Endpoint:
     `path` is in werkzeug's notation, `path_types` has the types of those of its parts that go into a payload. `query`
     and `body` are the types that they are read as, None where there is none; a body of type `Any` is given to the
     handler as the bytes that came, `body_schema` describes them, and `body_omits` names those of its fields that the
-    path gives. `takes_key` says that it submits a job, once if the request has an idempotency key. `events` names the
-    events that it answers with as they happen, each with its type. `answers` maps each status to the type of its body.
+    path gives. `takes_key` says that it submits a job, once if the request has an idempotency key; `unlimited` is what
+    probes ask, however often. `events` names the events that it answers with as they happen, each with its type.
+    `answers` maps each status to the type of its body.
     """
 
     name: str
@@ -113,3 +121,4 @@ class Endpoint:
     body_omits: tuple[str, ...] = ()
     takes_key: bool = False
     events: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    unlimited: bool = False

@@ -158,6 +158,7 @@ ENDPOINTS: Final = (
         path="/health",
         summary="Tell that the process answers",
         handler=alive,
+        unlimited=True,
         answers={200: shapes.Alive},
     ),
     Endpoint(
@@ -166,6 +167,7 @@ ENDPOINTS: Final = (
         path="/health/ready",
         summary="Tell whether requests can be served",
         handler=ready,
+        unlimited=True,
         answers={200: shapes.Ready, 503: shapes.Ready},
     ),
     Endpoint(

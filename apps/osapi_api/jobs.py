@@ -38,7 +38,7 @@ async def list_jobs(call: Call) -> Reply:
         shapes.JobList(
             total_items=total,
             status_counts={str(status): count for status, count in index.counts().items()},
-            items=tuple(job_detail(job) for job in items),
+            items=tuple(job_detail(job, call.api.operations) for job in items),
         )
     )
 
@@ -57,7 +57,7 @@ async def index_of(api: Api) -> osapi.JobIndex:
 
 async def get_job(call: Call) -> Reply:
     """Return one job."""
-    return Reply(job_detail(await call.api.client.get(call.path["job_id"])))
+    return Reply(job_detail(await call.api.client.get(call.path["job_id"]), call.api.operations))
 
 
 async def delete_job(call: Call) -> Reply:

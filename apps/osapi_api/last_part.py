@@ -7,6 +7,7 @@ neither would happen, and connections would stay open for as long as their clien
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -42,7 +43,9 @@ class _Answer:
     async def send(self, message: dict[str, Any]) -> None:
         self._ending = message["type"] == "http.response.body" and not message.get("more_body", False)
         try:
-            await self._send(message)
+            # Where a client sends what is no HTTP behind its request, Hypercorn is refusing that just now, and closes.
+            with suppress(trio.BusyResourceError):
+                await self._send(message)
         finally:
             if self._ending:
                 self._ended.set()

@@ -11,7 +11,7 @@ import osapi
 from osapi.rules.cancellation import MAX_TEXT
 from osapi.rules.names import normalise_hostname
 from osapi_api import shapes
-from osapi_api.dispatch import authorise
+from osapi_api.dispatch import authorise, one_line
 from osapi_api.endpoints import Endpoint, Reply
 from osapi_api.problems import Problem, ProblemError
 from osapi_api.views import job_detail
@@ -44,7 +44,7 @@ async def cancel_job(call: Call) -> Reply:
         authorise(api, call.identity, api.operations[operation].permission)
     body: CancelRequest = call.body or CancelRequest()
     job = await api.client.cancel(job_id, hosts=body.hosts, by=_by(call.identity), reason=body.reason)
-    return Reply(job_detail(job))
+    return Reply(job_detail(job, api.operations))
 
 
 async def drain_agent(call: Call) -> Reply:
@@ -73,8 +73,7 @@ async def undrain_agent(call: Call) -> Reply:
 
 def _by(identity: Identity | None) -> str:
     # Whoever issues the tokens may call its people anything; what is stored is one line.
-    subject = "" if identity is None else identity.subject
-    return "".join(sign if sign.isprintable() else "?" for sign in subject[:MAX_TEXT])
+    return "" if identity is None else one_line(identity.subject)
 
 
 _ON_AN_AGENT: Final[Mapping[int, Any]] = {200: Message, 400: Problem, 404: Problem, 409: Problem}

@@ -9,9 +9,12 @@ from osapi import SlotStatus
 from osapi.rules.gather import slots
 from osapi.rules.lifecycle import TERMINAL
 from osapi.rules.records import ANY_SLOT
+from osapi.rules.secrets import HIDDEN
 from osapi_api import shapes
 
 if TYPE_CHECKING:
+    from msgspec import Raw
+
     import osapi
     from osapi.rules.records import Definition, Event, Record
 
@@ -30,9 +33,10 @@ def age(seconds: float) -> str:
     return f"{minutes}m{rest}s" if minutes else f"{rest}s"
 
 
-def job_detail(job: osapi.JobDetail) -> shapes.JobDetail:
-    """Return a stored job."""
+def job_detail(job: osapi.JobDetail, operations: osapi.Operations) -> shapes.JobDetail:
+    """Return a stored job without its secrets; of an operation that is not known here, all data may be one."""
     definition = job.definition
+    operation = operations.get(definition.operation)
     records = job.records
     only = next(iter(records.values())) if len(slots(definition)) == 1 and records else None
     return shapes.JobDetail(
@@ -40,14 +44,14 @@ def job_detail(job: osapi.JobDetail) -> shapes.JobDetail:
         status=job.status,
         created=timestamp(definition.created),
         updated_at=timestamp(max([definition.created, *(record.updated for record in records.values())])),
-        operation=shapes.JobOperation(type=definition.operation, data=definition.data),
+        operation=shapes.JobOperation(type=definition.operation, data=_payload(operation, definition.data)),
         target=definition.target,
         expected=definition.expected,
         hostname=only.host if only else "",
-        result=_result(only) if only else None,
+        result=_result(operation, only) if only else None,
         changed=any(record.changed for record in records.values()),
         error=_error(records, alone=only is not None),
-        responses={host_of(r): _response(r) for r in records.values() if r.status in TERMINAL},
+        responses={host_of(r): _response(operation, r) for r in records.values() if r.status in TERMINAL},
         agent_states=_agent_states(definition, records),
         timeline=tuple(_event(event) for event in job.timeline),
         attempts=max((record.attempt for record in records.values()), default=0),
@@ -62,17 +66,22 @@ def host_of(record: Record) -> str:
     return record.host or ANY_SLOT
 
 
-def _result(record: Record) -> Any:
+def _payload(operation: osapi.Operation | None, raw: Raw) -> Any:
+    return HIDDEN if operation is None else operation.shown(raw)
+
+
+def _result(operation: osapi.Operation | None, record: Record) -> Any:
     # What is no result is empty, which JSON does not have; nor is one that lies beside its record, as in a list.
-    return record.result if record.status is SlotStatus.COMPLETED and record.parts is None else None
+    completed = record.status is SlotStatus.COMPLETED and record.parts is None
+    return _payload(operation, record.result) if completed else None
 
 
-def _response(record: Record) -> shapes.HostResponse:
+def _response(operation: osapi.Operation | None, record: Record) -> shapes.HostResponse:
     return shapes.HostResponse(
         hostname=host_of(record),
         status=record.status,
         changed=record.changed,
-        data=_result(record),
+        data=_result(operation, record),
         error=record.error or "",
     )
 

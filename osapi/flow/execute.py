@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from typing import TYPE_CHECKING, cast
 
 import trio
@@ -100,23 +101,28 @@ async def _call(operation: Operation, job: Job, data: Raw, facts: FlatFacts) -> 
             result = await operation.handler(job)
         return Completed(operation.encode_result(result), _changed(operation, result))
     except InvalidPayloadError as error:
-        return Failed(str(error))
+        return Failed(operation.scrubbed(str(error), data))
     except Skip as skip:
-        return Skipped(str(skip))
+        return Skipped(operation.scrubbed(str(skip), data))
     except Exception as error:  # noqa: BLE001 - whatever a handler raises is the job's result, not the agent's
-        return _failure(operation, job, error)
+        return _failure(operation, job, data, error)
 
 
 def _changed(operation: Operation, result: object) -> bool:
     return operation.kind == "modify" and bool(getattr(result, "changed", True))
 
 
-def _failure(operation: Operation, job: Job, error: Exception) -> Outcome:
+def _failure(operation: Operation, job: Job, data: Raw, error: Exception) -> Outcome:
     leaves = list(_leaves(error))
-    told = "; ".join(f"{type(leaf).__name__}: {leaf}" for leaf in leaves)
+    told = operation.scrubbed("; ".join(f"{type(leaf).__name__}: {leaf}" for leaf in leaves), data)
     if all(isinstance(leaf, operation.transient) for leaf in leaves):
         return Again(told, max((leaf.after for leaf in leaves if isinstance(leaf, Retry)), default=0.0))
-    _log.warning("job %s: %s failed on %s", job.id, job.operation, job.host, exc_info=error)
+    if operation.secrets:
+        # What a formatter prints of an error cannot be scrubbed afterwards.
+        trace = operation.scrubbed("".join(traceback.format_exception(error)), data)
+        _log.warning("job %s: %s failed on %s\n%s", job.id, job.operation, job.host, trace)
+    else:
+        _log.warning("job %s: %s failed on %s", job.id, job.operation, job.host, exc_info=error)
     return Failed(told)
 
 

@@ -161,3 +161,22 @@ async def progress(job: osapi.Job, data: int) -> None:
 @operations.query("test.flood")
 async def flood(job: osapi.Job, data: int) -> None:
     job.output("x" * data)
+
+
+class Login(msgspec.Struct):
+    user: str
+    password: str
+
+
+class Session(msgspec.Struct):
+    user: str
+    token: str
+
+
+@operations.modify("test.login", secrets=("password", "token"))
+async def login(job: osapi.Job, data: Login) -> Session:
+    if data.user == "nobody":
+        raise ValueError(f"{data.password!r} is not the password of {data.user}")
+    if data.user == "guest":
+        raise osapi.Skip(f"guests have no {data.password}")
+    return Session(data.user, f"{data.password}-token")
