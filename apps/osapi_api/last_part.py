@@ -1,4 +1,4 @@
-"""Let the last part of an answer be sent to its end.
+"""Let the last part of an answer be sent to its end, and a request have a path.
 
 When Hypercorn has sent it, it tells the app that the client is done with, and only then closes the connection or starts
 to wait for the next request. Quart-Trio takes what it is told as an order to cancel the task that is still sending. So
@@ -7,8 +7,8 @@ neither would happen, and connections would stay open for as long as their clien
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import trio
 
@@ -28,9 +28,19 @@ def finishing(app: App) -> App:
             await app(scope, receive, send)
             return
         answer = _Answer(receive, send)
-        await app(scope, answer.receive, answer.send)
+        await app({**scope, "path": _path(scope["path"])}, answer.receive, answer.send)
 
     return finish
+
+
+def _path(target: str) -> str:
+    # Of a target that has no path, or cannot be taken apart, Quart would make a fault.
+    if target.startswith("/"):
+        return target
+    try:
+        return f"/{urlsplit(target).path.lstrip('/')}"
+    except ValueError:
+        return "/"
 
 
 class _Answer:
@@ -43,9 +53,7 @@ class _Answer:
     async def send(self, message: dict[str, Any]) -> None:
         self._ending = message["type"] == "http.response.body" and not message.get("more_body", False)
         try:
-            # Where a client sends what is no HTTP behind its request, Hypercorn is refusing that just now, and closes.
-            with suppress(trio.BusyResourceError):
-                await self._send(message)
+            await self._send(message)
         finally:
             if self._ending:
                 self._ended.set()

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 from hypercorn.config import Config
-from hypercorn.trio import serve as serve_asgi  # pyright: ignore[reportUnknownVariableType]
 
 from osapi.errors import InvalidSettingError
 from osapi_api.app import EXTENSION
+from osapi_api.connections import serve_asgi
 from osapi_api.last_part import finishing
 
 if TYPE_CHECKING:

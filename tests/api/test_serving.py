@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
 import httpx2
 import pytest
 import trio
+from hypercorn.events import RawData
+from hypercorn.trio.tcp_server import TCPServer
 
 import osapi
 import osapi_api
@@ -36,6 +39,9 @@ async def test_what_is_no_http_harms_nobody() -> None:
     async with served() as server:
         for data in (b"\0\1\2\r\n\r\n", b"GET\r\n\r\n", b"GET /api/job HTTP/1.1\r\n\r\n"):
             assert (await server.raw(data)).startswith(b"HTTP/1.1 400")
+        for target in (b"?/api/job", b"?", b"*", b"http://[", b"http://x", b"#", b"//["):
+            answer = await server.raw(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 404"), (target, answer)
         large = b"GET /api/job HTTP/1.1\r\nHost: x\r\nX-Large: " + b"x" * 200_000 + b"\r\n\r\n"
         assert (await server.raw(large)).startswith(b"HTTP/1.1 431")
         assert (await server.client.get("/api/health")).status_code == 200
@@ -121,3 +127,51 @@ def only(error: BaseException) -> BaseException:
         return error
     (inner,) = cast("BaseExceptionGroup[BaseException]", error).exceptions
     return only(inner)
+
+
+async def test_nonsense_behind_a_request_ends_its_connection_alone() -> None:
+    async with served(keep_alive=1.0) as server:
+        head = b"GET /api/docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        async with trio.open_nursery() as nursery:
+
+            async def annoy() -> None:
+                for _ in range(25):
+                    stream = await trio.open_tcp_stream(*server.address)
+                    async with stream:
+                        with suppress(trio.BrokenResourceError):
+                            await stream.send_all(head + b"\0\xff nonsense\r\n\r\n")
+                            await stream.send_eof()
+                            await stream.receive_some(100)
+
+            for _ in range(4):
+                nursery.start_soon(annoy)
+        assert (await server.client.get("/api/health")).status_code == 200
+
+
+async def test_a_connection_that_fails_ends_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(self: object) -> None:
+        raise RuntimeError("broken")
+
+    async with served() as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(TCPServer, "_read_data", fail)
+            assert await server.raw(b"GET /api/health HTTP/1.1\r\n\r\n") == b""
+        assert "a connection failed and was closed: RuntimeError: broken" in caplog.text
+        assert (await server.client.get("/api/health")).status_code == 200
+
+
+async def test_an_answer_to_a_connection_that_is_being_closed_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def busy(self: object, event: object) -> None:
+        if isinstance(event, RawData):
+            raise trio.BusyResourceError("closing")
+
+    async with served() as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(TCPServer, "protocol_send", busy)
+            stream = await trio.open_tcp_stream(*server.address)
+            async with stream:
+                await stream.send_all(b"GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n")
+                await trio.sleep(0.2)
+        assert (await server.client.get("/api/health")).status_code == 200

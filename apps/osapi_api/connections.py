@@ -1,0 +1,75 @@
+"""Hypercorn's connections, of which none can end the server.
+
+Hypercorn 0.18 has one task close a connection while another may be answering on it: what that one sends then raises
+`trio.BusyResourceError`, which nobody catches before the nursery of the whole server. A client that sends nonsense
+behind its request gets there within some thousand tries. Here the answer is dropped, as that of any client that is
+gone, and whatever else a connection fails with ends that connection alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import trio
+from hypercorn.events import Closed
+from hypercorn.trio.run import worker_serve
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.utils import wrap_app  # pyright: ignore[reportUnknownVariableType]
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from hypercorn.config import Config
+    from hypercorn.events import Event
+
+_log = logging.getLogger("osapi.api.server")
+
+
+class Connection(TCPServer):
+    """One connection, whose failures are its own."""
+
+    async def run(self) -> None:
+        """Serve it until it ends."""
+        try:
+            await super().run()
+        except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes lead to must not end the others
+            _log.warning("a connection failed and was closed: %s", "; ".join(_leaves(error)))
+
+    async def protocol_send(self, event: Event) -> None:
+        """Send what there is to send, unless the connection is being closed."""
+        try:
+            await super().protocol_send(event)
+        except trio.BusyResourceError:
+            await self.protocol.handle(Closed())
+
+
+def _leaves(error: BaseException) -> list[str]:
+    if issubclass(type(error), BaseExceptionGroup):
+        inner = cast("BaseExceptionGroup[BaseException]", error).exceptions
+        return [leaf for each in inner for leaf in _leaves(each)]
+    return [f"{type(error).__name__}: {error}"[:200]]
+
+
+def _with_own_connections() -> Callable[..., Awaitable[None]]:
+    # The same function with another class under the name of Hypercorn's: those that others serve stay as they are.
+    names = {**worker_serve.__globals__, TCPServer.__name__: Connection}
+    own = FunctionType(worker_serve.__code__, names, worker_serve.__name__, worker_serve.__defaults__)
+    own.__kwdefaults__ = worker_serve.__kwdefaults__
+    return own
+
+
+_serve: Final = _with_own_connections()
+
+
+async def serve_asgi(
+    app: Any,
+    config: Config,
+    *,
+    shutdown_trigger: Callable[[], Awaitable[None]],
+    task_status: trio.TaskStatus[list[str]],
+) -> None:
+    """Serve an ASGI app as `hypercorn.trio.serve` does."""
+    wrapped = wrap_app(app, config.wsgi_max_body_size, "asgi")
+    await _serve(wrapped, config, shutdown_trigger=shutdown_trigger, task_status=task_status)
