@@ -6,6 +6,7 @@
 #   sweeper.py  detail.py  dead_letters.py            jobs that nobody ended, jobs as stored, what was given up
 #   index.py  changes.py  following.py                all jobs at a glance, what happens, one job as it happens
 #   rollouts.py                                       broadcasts in batches
+#   schedules.py  scheduler.py                        jobs that come again
 #   roster.py  settings.py  discovery.py              who is there, what is shared, which backend
 #   flow/                                             the path of a job, one step a file:
 #       submit -> notify -> claim -> execute -> respond -> collect, and settle or sweep when nobody answered
@@ -59,6 +60,7 @@ from osapi.errors import (
     UnknownLetterError,
     UnknownOperationError,
     UnknownRolloutError,
+    UnknownScheduleError,
     UnsupportedBrokerError,
 )
 from osapi.handle import JobHandle, Response
@@ -71,6 +73,9 @@ from osapi.rules.output import Chunk
 from osapi.rules.records import Event, JobStatus, Policy, Registration, SlotStatus
 from osapi.rules.reports import Recorder, Reporter
 from osapi.rules.rollout_records import Rollout, RolloutStatus
+from osapi.rules.schedules import Fired, Schedule, Timing, Work
+from osapi.scheduler import Scheduler
+from osapi.schedules import ScheduleDetail
 from osapi.settings import Settings
 from osapi.sweeper import Sweeper
 
@@ -86,6 +91,7 @@ __all__ = [
     "DeadLetter",
     "DisconnectedError",
     "Event",
+    "Fired",
     "HostnameTakenError",
     "IllegalTransitionError",
     "InvalidInputError",
@@ -125,10 +131,14 @@ __all__ = [
     "Rollout",
     "RolloutStatus",
     "Rollouts",
+    "Schedule",
+    "ScheduleDetail",
+    "Scheduler",
     "Settings",
     "Skip",
     "SlotStatus",
     "Sweeper",
+    "Timing",
     "TlsError",
     "TransientError",
     "TransportError",
@@ -138,6 +148,8 @@ __all__ = [
     "UnknownLetterError",
     "UnknownOperationError",
     "UnknownRolloutError",
+    "UnknownScheduleError",
     "UnsupportedBrokerError",
+    "Work",
     "connect",
 ]

@@ -29,6 +29,7 @@ from osapi.rules.keys import job_key, job_response_pattern, response_pattern, re
 from osapi.rules.names import normalise_hostname
 from osapi.rules.records import VERSION, Drain, JobStatus, Order
 from osapi.rules.targets import parse_target
+from osapi.schedules import Schedules
 from osapi.settings import Settings
 from osapi.submitter import Request, Submitter, again
 
@@ -97,6 +98,7 @@ class Client:
             self._has_index = False
             self._chronicle = Chronicle(ids.token(), self._index, self._roster)
             self._rollouts = Rollouts(store, self._submitter, ids)
+            self._schedules = Schedules(store, self._submitter)
             nursery.start_soon(self._roster.follow)
             nursery.start_soon(self._collector.follow, watch)
             nursery.start_soon(self._collector.settle_due)
@@ -109,6 +111,11 @@ class Client:
     def rollouts(self) -> Rollouts:
         """Return the rollouts: broadcasts in batches."""
         return self._rollouts
+
+    @property
+    def schedules(self) -> Schedules:
+        """Return the schedules: jobs that come again, and those that lie far ahead."""
+        return self._schedules
 
     async def submit(
         self,
@@ -130,7 +137,7 @@ class Client:
 
         With a `delay` the job is there at once, and can be cancelled, but is due only so many seconds from now: agents
         hear of it then, and `within` and `start_within` count from then on. `delay` and `within` together are at most
-        `job_ttl`, for which a job is kept.
+        `job_ttl`, for which a job is kept; what lies further ahead is for `schedules`.
 
         The hosts of a broadcast are frozen here; the first selector that asks for facts waits until they have been
         read. Cancelled before it returns, the job was not submitted, or is withdrawn, or (when the broker is away as

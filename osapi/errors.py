@@ -116,6 +116,10 @@ class UnknownLetterError(NotFoundError):
     """There is no such dead letter, or nothing is left of its job: look at those that there are."""
 
 
+class UnknownScheduleError(NotFoundError):
+    """There is no schedule of that name: make it, or use one of the names the message suggests."""
+
+
 class UnknownHostError(NotFoundError):
     """No agent of that name is registered: start it, or use one of the names the message suggests."""
 

@@ -59,6 +59,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dead_letter_stream: str = "JOBS-DLQ"
     story_bucket: str = "job-stories"
     rollout_bucket: str = "job-rollouts"
+    schedule_bucket: str = "job-schedules"
+    schedule_stream: str = "JOBS-SCHEDULES"
     job_ttl: float = 3600.0
     within: float = 300.0
     max_bytes: int = 100 * 1024 * 1024
@@ -128,12 +130,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             self.state_bucket,
             self.story_bucket,
             self.rollout_bucket,
+            self.schedule_bucket,
         )
 
     @property
     def streams(self) -> tuple[str, ...]:
         """Return the names of all streams that osapi may make."""
-        return (self.stream, self.dead_letter_stream)
+        return (self.stream, self.dead_letter_stream, self.schedule_stream)
 
 
 def _at_least(name: str, value: float, low: float) -> None:

@@ -96,6 +96,15 @@ class Submitter:
         except (msgspec.MsgspecError, TypeError, ValueError, RecursionError, OverflowError) as error:
             raise InvalidPayloadError(operation, f"is not JSON ({error})", "send JSON values or a Struct") from error
 
+    def check(self, request: Request) -> None:
+        """Refuse what could not be submitted, whoever is there.
+
+        Raises:
+            InvalidTargetError, InvalidSettingError
+
+        """
+        self._define(request, parse_target(request.target), None)
+
     async def submit(self, request: Request) -> JobHandle:
         """Submit a job, or with a key that stands for one already, follow that.
 
@@ -234,7 +243,7 @@ def _delay(seconds: float, within: float, kept: float) -> float:
         raise InvalidSettingError(
             seconds,
             f"is no delay of a job that may take {within:g} s (within) and is kept for {kept:g} s (job_ttl)",
-            f"use 0 to {kept - within:g}",
+            f"use 0 to {kept - within:g}, or a schedule, which may lie further ahead",
         )
     return seconds
 

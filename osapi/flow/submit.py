@@ -104,6 +104,28 @@ async def _is_heard(store: Store, definition: Definition) -> bool:
     return len(answered) == len(gather.slots(definition))
 
 
+async def forbid(store: Store, key: str) -> str | None:
+    """Take an idempotency key, so that nothing is submitted under it any more; return the job that it stands for.
+
+    It is empty if there is none and never will be; None if somebody has the key and may be about to submit.
+
+    Raises:
+        RecordError, LimitReachedError, DisconnectedError, UncertainError
+
+    """
+    name, patience = holder_key(key), store.settings.persist
+    nothing = HOLDER.encode(Holder(v=VERSION, job="", digest=""))
+    try:
+        await write(store.jobs, name, nothing, 0, ttl=None, patience=patience)
+    except ConflictError:
+        entry = await insist(partial(store.jobs.get, name), patience)
+        if entry is None:
+            return None
+        job = HOLDER.decode(entry.value).job
+        return job if not job or await _stored(store, job) is not None else None
+    return ""
+
+
 async def _announce(store: Store, definition: Definition, target: Target, agents: int, *, away: bool) -> None:
     if away:
         await leave_note(store, definition, target.host)

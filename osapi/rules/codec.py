@@ -14,6 +14,7 @@ from osapi.errors import RecordError
 from osapi.rules.outlines import JobOutline, RecordOutline
 from osapi.rules.records import VERSION, Definition, Drain, Facts, Holder, Known, Orders, Record, Registration, Story
 from osapi.rules.rollout_records import Rollout
+from osapi.rules.schedules import Schedule
 
 T = TypeVar(
     "T",
@@ -29,6 +30,7 @@ T = TypeVar(
     JobOutline,
     RecordOutline,
     Rollout,
+    Schedule,
 )
 
 
@@ -85,3 +87,4 @@ DRAIN = Codec(Drain)
 JOB_OUTLINE = Codec(JobOutline)
 RECORD_OUTLINE = Codec(RecordOutline)
 ROLLOUT = Codec(Rollout)
+SCHEDULE = Codec(Schedule)

@@ -1,0 +1,52 @@
+"""The scheduler: makes the jobs of schedules when they are due."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Self
+
+from osapi.client import Client
+from osapi.nursery import background
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from types import TracebackType
+
+    from osapi.settings import Settings
+    from osapi.transport import Transport
+
+
+class Scheduler:
+    """A scheduler for the length of its block; any number of processes may have one, and they share the work.
+
+    Nobody polls: the broker tells one of them when a schedule is due. Whichever of them dies, and between whichever
+    two steps, each due time becomes exactly one job, or is told of as missed, skipped or refused in its schedule. When
+    one enters its block it looks at every schedule once, for what was due while nobody was there.
+
+    Raises:
+        MismatchError, DisconnectedError, UncertainError: when the block is entered.
+
+    """
+
+    def __init__(self, transport: Transport, *, settings: Settings | None = None) -> None:
+        self._transport = transport
+        self._settings = settings
+        self._block = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._open())
+            self._block = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._block.__aexit__(kind, error, trace)
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncGenerator[None]:
+        # The jobs are those of a client like any other: followed, and settled in time.
+        async with Client(self._transport, settings=self._settings) as client, background() as nursery:
+            await nursery.start(client.schedules.serve)
+            yield
