@@ -226,3 +226,8 @@ async def echo(job: osapi.Job, data: Any) -> Any:
 @operations.query("test.sleep", policy=osapi.Policy(timeout=600.0))
 async def sleep(job: osapi.Job, data: float) -> None:
     await trio.sleep(data)
+
+
+@operations.query("test.busy", policy=osapi.Policy(attempts=2, backoff=0.02, jitter=0.0))
+async def busy(job: osapi.Job) -> None:
+    raise osapi.TransientError("busy")

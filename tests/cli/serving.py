@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+import socket
 import threading
 from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -90,3 +93,62 @@ def serving(operations: osapi.Operations, agents: Mapping[str, Mapping[str, str]
 
 async def _serve(app: QuartTrio, shutdown: trio.Event, *, task_status: trio.TaskStatus[list[str]]) -> None:
     await osapi_api.serve(app, port=0, shutdown=shutdown, grace=0.1, task_status=task_status)
+
+
+JSON: Final = "application/json"
+PROBLEM: Final = "application/problem+json"
+
+
+def answer(status: int, body: bytes, kind: str = JSON) -> bytes:
+    """Return an answer as it is sent."""
+    return b"HTTP/1.1 %d X\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (
+        status,
+        kind.encode(),
+        len(body),
+        body,
+    )
+
+
+@contextmanager
+def answering(*answers: bytes) -> Generator[tuple[str, list[str]]]:
+    """Take connections on loopback, give each the next of these answers, the last one for ever, and close it.
+
+    The block gets the URL, and the lines with which requests begin as they come.
+    """
+    asked: list[str] = []
+
+    def answer_all(listener: socket.socket) -> None:
+        for number in itertools.count():
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                head = _head(connection)
+                if head:
+                    asked.append(head.partition("\r\n")[0])
+                    connection.sendall(answers[min(number, len(answers) - 1)])
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer_all, args=(listener,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", asked
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def _head(connection: socket.socket) -> str:
+    """Read a request to its end; answered sooner, its sender might find the connection broken."""
+    told = b""
+    while b"\r\n\r\n" not in told:
+        part = connection.recv(65536)
+        if not part:
+            return ""
+        told += part
+    head, _, body = told.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)^content-length: *(\d+)", head, re.MULTILINE)
+    while length and len(body) < int(length[1]):
+        body += connection.recv(65536)
+    return head.decode("latin-1")

@@ -3,48 +3,19 @@
 from __future__ import annotations
 
 import socket
-import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cli.program import osapi
+from tests.cli.serving import PROBLEM, answer, answering
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from tests.cli.conftest import Client
 
 URL = "OSAPI_CONTROLLER_CLIENT_URL"
 TOKEN = "OSAPI_CONTROLLER_CLIENT_SECURITY_BEARER_TOKEN"
 COMMAND = ("node", "hostname", "-T", "web-01")
-
-JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
-
-
-@contextmanager
-def answering(answer: bytes) -> Generator[str]:
-    """Take connections on loopback, answer each with these bytes, whatever it asks, and close it."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def answer_all() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                with connection:
-                    if connection.recv(65536):
-                        connection.sendall(answer)
-
-        thread = threading.Thread(target=answer_all)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
 
 
 def check(client: Client, status: int, told: str) -> None:
@@ -82,40 +53,40 @@ def test_a_server_without_tls(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("sent", "told"),
     [
         (b"", "broke the connection, or speaks no HTTP; what was asked of it may be done all the same"),
         (b"SSH-2.0-x\r\n", "broke the connection, or speaks no HTTP; what was asked of it may be done all the same"),
-        (JSON[:60], "broke the connection, or speaks no HTTP; what was asked of it may be done all the same"),
+        (
+            answer(200, b"[]")[:30],
+            "broke the connection, or speaks no HTTP; what was asked of it may be done all the same",
+        ),
     ],
 )
-def test_what_speaks_no_http(client: Client, answer: bytes, told: str) -> None:
-    with answering(answer) as url:
+def test_what_speaks_no_http(client: Client, sent: bytes, told: str) -> None:
+    with answering(sent) as (url, _):
         client.environment.setenv(URL, url)
         check(client, 69, f"the server at {url} {told}")
 
 
 @pytest.mark.parametrize(
-    ("answer", "found"),
+    ("sent", "found"),
     [
-        (b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 3\r\n\r\n<p>", "status 200, 'text/html'"),
+        (answer(200, b"<p>", "text/html"), "status 200, 'text/html'"),
         (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", "status 302, 'no type'"),
-        (b"HTTP/1.1 404 No\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n", "status 404, 'text/plain'"),
-        (
-            b"HTTP/1.1 502 Bad\r\nContent-Type: application/problem+json\r\nContent-Length: 1\r\n\r\n{",
-            "status 502, 'application/problem+json'",
-        ),
-        (JSON % (3, b"{]}"), "status 200, 'application/json'"),
+        (answer(404, b"", "text/plain"), "status 404, 'text/plain'"),
+        (answer(502, b"{", PROBLEM), "status 502, 'application/problem+json'"),
+        (answer(200, b"{]}"), "status 200, 'application/json'"),
     ],
 )
-def test_what_is_another_server(client: Client, answer: bytes, found: str) -> None:
-    with answering(answer) as url:
+def test_what_is_another_server(client: Client, sent: bytes, found: str) -> None:
+    with answering(sent) as (url, _):
         client.environment.setenv(URL, url)
         check(client, 69, f"what answers at {url} is not the osapi API ({found}); check ${URL}")
 
 
 def test_an_answer_of_another_version(client: Client) -> None:
-    with answering(JSON % (2, b"[]")) as url:
+    with answering(answer(200, b"[]")) as (url, _):
         client.environment.setenv(URL, url)
         ended = client(*COMMAND)
 
@@ -125,8 +96,7 @@ def test_an_answer_of_another_version(client: Client) -> None:
 
 def test_an_older_server(client: Client) -> None:
     body = b'{"status": 404, "error": "there is nothing at this path"}'
-    head = b"HTTP/1.1 404 X\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n\r\n%b"
-    with answering(head % (len(body), body)) as url:
+    with answering(answer(404, body, PROBLEM)) as (url, _):
         client.environment.setenv(URL, url)
         told = f"the server at {url} does not offer GET /api/node/web-01/hostname; it may be older than this program"
         check(client, 1, told)
@@ -135,8 +105,7 @@ def test_an_older_server(client: Client) -> None:
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_server_in_trouble(client: Client, status: int) -> None:
     body = b'{"error": "the broker cannot be reached"}'
-    head = b"HTTP/1.1 %d X\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n\r\n%b"
-    with answering(head % (status, len(body), body)) as url:
+    with answering(answer(status, body, PROBLEM)) as (url, _):
         client.environment.setenv(URL, url)
         check(client, 69, f"the server at {url}: the broker cannot be reached")
 
@@ -190,7 +159,7 @@ def test_proxies_are_not_asked_for_this_machine(client: Client) -> None:
 
 def test_a_proxy_is_asked_for_other_machines(client: Client) -> None:
     far = b'{"job_id": "x", "results": [{"hostname": "far", "status": "ok"}]}'
-    with answering(JSON % (len(far), far)) as proxy:
+    with answering(answer(200, far)) as (proxy, _):
         client.environment.setenv("HTTP_PROXY", proxy)
         client.environment.setenv(URL, "http://192.0.2.1:8080")
         ended = client(*COMMAND)

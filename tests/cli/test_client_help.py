@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.cli.program import Ended
 
 HEAVY = {"trio", "httpx2", "rich", "msgspec", "osapi", "yaml"}
-WORK = ("agent", "command", "health", "job", "network", "node", "process", "run")
+WORK = ("agent", "audit", "command", "dlq", "health", "job", "network", "node", "process", "run")
 
 
 def commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -62,6 +62,8 @@ def test_every_command_says_what_it_does_and_shows_how(path: tuple[str, ...], he
 def test_every_flag_says_what_it_is(path: tuple[str, ...]) -> None:
     flags = [param for param in OURS[path].params if isinstance(param, click.Option)]
 
+    names = [flag.name for flag in flags]
+    assert len(set(names)) == len(names)
     assert all(flag.help and flag.help.rstrip("] ")[-1] in ".y" for flag in flags)
 
 
@@ -71,7 +73,7 @@ def test_an_example_can_be_typed(path: tuple[str, ...], line: str, monkeypatch: 
     for name in WORK:
         monkeypatch.setattr(work, name, _Recorder(did), raising=False)
     words = shlex.split(line)
-    ends = [words.index(end) for end in ("|", "&&") if end in words]
+    ends = [words.index(end) for end in ("|", "&&", ">") if end in words]
     first = words[: min(ends, default=len(words))]
 
     assert first[0] == "osapi"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from osapi_cli.client import work
-from osapi_cli.client.options import examples, hostname_option
+from osapi_cli.client.options import WORDS, examples, hostname_option
 from osapi_cli.group import Program, global_flags
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.group(cls=Program)
 @global_flags
 def agent() -> None:
-    """List the agents, or look at one."""
+    """List the agents, look at one, let one take no jobs, decide who may be one."""
 
 
 @agent.command("list", epilog=examples("osapi client agent list"))
@@ -35,3 +35,57 @@ def list_agents(flags: Flags) -> int:
 def get(flags: Flags, hostname: str) -> int:
     """Show one agent."""
     return work.agent.get(flags, hostname)
+
+
+@agent.command(epilog=examples("osapi client agent drain --hostname web-01"))
+@hostname_option
+@global_flags
+@click.pass_obj
+def drain(flags: Flags, hostname: str) -> int:
+    """Let an agent finish what it does and take no more jobs, until it is undrained."""
+    return work.agent.order(flags, hostname, "drain")
+
+
+@agent.command(epilog=examples("osapi client agent undrain --hostname web-01"))
+@hostname_option
+@global_flags
+@click.pass_obj
+def undrain(flags: Flags, hostname: str) -> int:
+    """Let an agent take jobs again."""
+    return work.agent.order(flags, hostname, "undrain")
+
+
+@agent.command(epilog=examples("osapi client agent pending"))
+@global_flags
+@click.pass_obj
+def pending(flags: Flags) -> int:
+    """List the agents that wait to be accepted, with the fingerprints of their keys."""
+    return work.agent.pending(flags)
+
+
+@agent.command(
+    epilog=examples(
+        "osapi client agent accept --hostname web-01 --fingerprint SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
+    )
+)
+@hostname_option
+@click.option(
+    "--fingerprint",
+    type=WORDS,
+    metavar="F",
+    help="The fingerprint that the host itself shows. Without it, whoever calls itself so is accepted.",
+)
+@global_flags
+@click.pass_obj
+def accept(flags: Flags, hostname: str, fingerprint: str | None) -> int:
+    """Accept an agent that waits for it."""
+    return work.agent.order(flags, hostname, "accept", fingerprint=fingerprint)
+
+
+@agent.command(epilog=examples("osapi client agent reject --hostname web-01"))
+@hostname_option
+@global_flags
+@click.pass_obj
+def reject(flags: Flags, hostname: str) -> int:
+    """Turn an agent away that waits to be accepted."""
+    return work.agent.order(flags, hostname, "reject")

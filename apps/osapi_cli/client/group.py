@@ -13,16 +13,18 @@ _HERE = "osapi_cli.client"
     cls=Program,
     lazy={
         "agent": f"{_HERE}.agent:agent",
+        "audit": f"{_HERE}.audit:audit",
         "health": f"{_HERE}.health:health",
         "job": f"{_HERE}.job:job",
         "node": f"{_HERE}.node:node",
         "run": f"{_HERE}.run:run",
     },
     epilog="The server is controller.client.url of the configuration ($OSAPI_CONTROLLER_CLIENT_URL), the token "
-    "controller.client.security.bearer_token ($OSAPI_CONTROLLER_CLIENT_SECURITY_BEARER_TOKEN, or that with _FILE). "
+    "controller.client.security.bearer_token ($OSAPI_CONTROLLER_CLIENT_SECURITY_BEARER_TOKEN, or that with _FILE); "
+    "without them, what `osapi start` has left for you. "
     "Exit status: 0; 1 when a host failed or is not there; 2 usage; 69 server unreachable; 77 not permitted; "
     "78 bad configuration.",
 )
 @global_flags
 def client() -> None:
-    """Ask a server: jobs, agents, hosts, health."""
+    """Ask a server: jobs, agents, hosts, health, and who did what."""

@@ -45,6 +45,17 @@ _KEEP_ALIVE: Final = [
 _OURSELVES: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked: a path below the API's prefix; what is None in the query is left out."""
+
+    method: str
+    path: str
+    query: Mapping[str, object] = {}
+    body: Any = None
+    headers: Mapping[str, str] = {}
+    patience: float = PATIENCE
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What the server answered: its JSON, None without a body."""
 
@@ -106,20 +117,29 @@ def ask(
 
     """
     server = find_server(flags.configuration())
-    return exits.run(partial(_ask, server, method, path, query, body, also, patience))
+    request = Request(method=method, path=path, query=query or {}, body=body, patience=patience)
+    return exits.run(partial(_ask, server, request, also))
 
 
-async def _ask(
-    server: Server,
-    method: str,
-    path: str,
-    query: Mapping[str, object] | None,
-    body: Any,
-    also: tuple[int, ...],
-    patience: float,
-) -> Answer:
+async def _ask(server: Server, request: Request, also: tuple[int, ...]) -> Answer:
     async with connect(server) as http:
-        return await send(http, server, method, path, query=query, body=body, also=also, patience=patience)
+        return await send(http, server, request, also=also)
+
+
+def download(flags: Flags, path: str) -> bytes:
+    """Return what lies at a path, whatever it is.
+
+    Raises:
+        ConfigurationError, UnavailableError, RefusedError, SignalledError
+
+    """
+    server = find_server(flags.configuration())
+    return exits.run(partial(_download, server, Request(method="GET", path=path)))
+
+
+async def _download(server: Server, request: Request) -> bytes:
+    async with connect(server) as http:
+        return (await exchange(http, server, request)).content
 
 
 @asynccontextmanager
@@ -140,36 +160,48 @@ async def connect(server: Server) -> AsyncGenerator[httpx2.AsyncClient]:
         yield client
 
 
-async def send(
-    http: httpx2.AsyncClient,
-    server: Server,
-    method: str,
-    path: str,
-    *,
-    query: Mapping[str, object] | None = None,
-    body: Any = None,
-    also: tuple[int, ...] = (),
-    patience: float = PATIENCE,
-) -> Answer:
+async def send(http: httpx2.AsyncClient, server: Server, request: Request, *, also: tuple[int, ...] = ()) -> Answer:
     """Send a request and return its answer.
 
     Raises:
         UnavailableError, RefusedError
 
     """
-    given = {name: str(value) for name, value in (query or {}).items() if value is not None}
-    timeout = httpx2.Timeout(patience, connect=CONNECT)
-    content = None if body is None else msgspec.json.encode(body)
-    headers = {} if body is None else {"Content-Type": "application/json"}
+    response = await exchange(http, server, request, also=also)
+    return Answer(status=response.status_code, body=_json(server, response), headers=response.headers)
+
+
+async def exchange(
+    http: httpx2.AsyncClient, server: Server, request: Request, *, also: tuple[int, ...] = ()
+) -> httpx2.Response:
+    """Send a request and return the response with its body, if it is no refusal.
+
+    Raises:
+        UnavailableError, RefusedError
+
+    """
     try:
-        response = await http.request(
-            method, f"{server.url}/api{path}", params=given, content=content, headers=headers, timeout=timeout
-        )
+        response = await http.send(prepare(http, server, request))
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise unreachable(server, error) from error
     if not (response.is_success or response.status_code in also) or is_problem(response):
-        raise refusal(server, method, f"/api{path}", response)
-    return Answer(status=response.status_code, body=_json(server, response), headers=response.headers)
+        raise refusal(server, request.method, f"/api{request.path}", response)
+    return response
+
+
+def prepare(http: httpx2.AsyncClient, server: Server, request: Request) -> httpx2.Request:
+    """Return a request as it is sent."""
+    headers = dict(request.headers)
+    if request.body is not None:
+        headers["Content-Type"] = "application/json"
+    return http.build_request(
+        request.method,
+        f"{server.url}/api{request.path}",
+        params={name: str(value) for name, value in request.query.items() if value is not None},
+        content=None if request.body is None else msgspec.json.encode(request.body),
+        headers=headers,
+        timeout=httpx2.Timeout(request.patience, connect=CONNECT),
+    )
 
 
 def _json(server: Server, response: httpx2.Response) -> Any:

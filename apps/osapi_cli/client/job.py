@@ -24,23 +24,29 @@ _STATES = (
     "cancelled",
     "expired",
 )
+_WHEN = "a moment as 2026-11-26T03:00:00Z, or how long ago as 90m or 2h"
 _ID = "0199c0de-7a11-7abc-8def-0123456789ab"
 
 
-@click.group(cls=Program)
+@click.group(cls=Program, lazy={"dlq": "osapi_cli.client.dlq:dlq"})
 @global_flags
 def job() -> None:
-    """List jobs, look at one, remove it or run it once more."""
+    """List jobs, look at one, follow it, cancel it, run it once more or remove it."""
 
 
 @job.command(
     "list",
     epilog=examples(
         "osapi client job list --status failed",
+        "osapi client job list --operation command.exec.run --since 2h",
         "osapi client job list --limit 100 --json | jq -r '.jobs[].id'",
     ),
 )
 @click.option("--status", type=click.Choice(_STATES), metavar="S", help=f"Only these: {', '.join(_STATES)}.")
+@click.option("--operation", type=WORDS, metavar="NAME", help="Only those of this operation.")
+@click.option("--target", type=WORDS, metavar="T", help="Only those that were sent to exactly this target.")
+@click.option("--since", type=WORDS, metavar="WHEN", help=f"Only those created from then on: {_WHEN}.")
+@click.option("--until", type=WORDS, metavar="WHEN", help="Only those created before then.")
 @click.option(
     "--limit", type=click.IntRange(1, 100), default=10, show_default=True, metavar="N", help="At most so many."
 )
@@ -54,9 +60,19 @@ def job() -> None:
 )
 @global_flags
 @click.pass_obj
-def list_jobs(flags: Flags, status: str | None, limit: int, offset: int) -> int:
+def list_jobs(
+    flags: Flags,
+    status: str | None,
+    operation: str | None,
+    target: str | None,
+    since: str | None,
+    until: str | None,
+    limit: int,
+    offset: int,
+) -> int:
     """List jobs, newest first, and how many there are of each status."""
-    return work.job.list_jobs(flags, status=status, limit=limit, offset=offset)
+    which = {"status": status, "operation": operation, "target": target}
+    return work.job.list_jobs(flags, which, since=since, until=until, limit=limit, offset=offset)
 
 
 @job.command(epilog=examples(f"osapi client job get --job-id {_ID}"))
@@ -75,6 +91,22 @@ def get(flags: Flags, job_id: str) -> int:
 def delete(flags: Flags, job_id: str) -> int:
     """Remove a job and its answers. One that still runs is not stopped: cancel it first."""
     return work.job.delete(flags, job_id)
+
+
+@job.command(
+    epilog=examples(
+        f"osapi client job cancel --job-id {_ID}",
+        f"osapi client job cancel --job-id {_ID} --host web-01 --host web-02 --reason 'wrong file'",
+    )
+)
+@job_id_option
+@click.option("--host", "hosts", type=WORDS, multiple=True, metavar="H", help="Only there. May be repeated.")
+@click.option("--reason", default="", metavar="TEXT", help="Why; it is kept with the job.")
+@global_flags
+@click.pass_obj
+def cancel(flags: Flags, job_id: str, hosts: tuple[str, ...], reason: str) -> int:
+    """End a job, and what runs of it; what its hosts have ended already stays as it is."""
+    return work.job.cancel(flags, job_id, hosts, reason)
 
 
 @job.command(

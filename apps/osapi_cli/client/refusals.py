@@ -69,7 +69,7 @@ def _verdict(server: Server, request: str, status: int, problem: Problem) -> Osa
         return RefusedError(told, exits.FAILED)
     if status in {429, 500, 502, 503, 504}:
         return UnavailableError(f"the server at {server.url}: {sentence}")
-    wrong = status in {400, 413, 415} and problem.type not in _ABSENT
+    wrong = status in {400, 413, 415, 422} and problem.type not in _ABSENT
     return RefusedError(sentence, exits.USAGE if wrong else exits.FAILED)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from osapi_cli.local import access, state_folder
 from osapi_cli.problems import ProblemError, refuse
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ class Server(Struct, frozen=True, kw_only=True):
     url_from: str
     token_from: str
 
+    def __repr__(self) -> str:
+        return f"Server(url={self.url!r})"
+
     @property
     def secure(self) -> bool:
         """Tell whether TLS is spoken."""
@@ -32,20 +37,18 @@ class Server(Struct, frozen=True, kw_only=True):
 
 
 def find_server(loaded: Loaded) -> Server:
-    """Return the server that the configuration names.
+    """Return the server that the configuration names, else the one that `osapi start` runs for this user.
 
     Raises:
         ConfigurationError: the token is nothing that a request can carry.
+        ProblemError: what `osapi start` has left may not be trusted.
 
     """
-    client = loaded.configuration.controller.client
-    if not _SENDABLE.fullmatch(client.security.bearer_token):
-        where = loaded.given.get(_TOKEN, "")
+    found, folder = access(loaded, os.environ), state_folder(os.environ)
+    default = found.url == loaded.configuration.controller.client.url
+    url_from = loaded.given.get(_URL, f"the default of {_URL}" if default else str(folder / "url"))
+    token_from = loaded.given.get(_TOKEN, str(folder / "token"))
+    if not _SENDABLE.fullmatch(found.token):
         problem = "holds what no token does: a blank, a line's end, or a letter that is not ASCII"
-        raise refuse([ProblemError(where, _TOKEN, problem, "give the token as `osapi token generate` prints it")])
-    return Server(
-        url=client.url.rstrip("/"),
-        token=client.security.bearer_token,
-        url_from=loaded.given.get(_URL, f"the default of {_URL}"),
-        token_from=loaded.given.get(_TOKEN, ""),
-    )
+        raise refuse([ProblemError(token_from, _TOKEN, problem, "give the token as `osapi token generate` prints it")])
+    return Server(url=found.url.rstrip("/"), token=found.token, url_from=url_from, token_from=token_from)

@@ -81,6 +81,63 @@ class JobCreated(Struct, frozen=True, kw_only=True):
     job_id: str
 
 
+class DeadLetter(Struct, frozen=True, kw_only=True):
+    """A job that was given up; `job` is None if nothing is left of it."""
+
+    sequence: int
+    timestamp: str = ""
+    reason: str = ""
+    consumer: str = ""
+    deliveries: int = 0
+    job_id: str | None = None
+    operation: str = ""
+    target: str = ""
+    hostname: str = ""
+    job: Job | None = None
+
+
+class DeadLetterList(Struct, frozen=True, kw_only=True):
+    """Dead letters, newest first."""
+
+    total_items: int
+    items: list[DeadLetter]
+
+
+class Purged(Struct, frozen=True, kw_only=True):
+    """How many dead letters were removed."""
+
+    purged: int
+
+
+class AuditEntry(Struct, frozen=True, kw_only=True):
+    """Who asked for what, and how it ended."""
+
+    id: str
+    timestamp: str = ""
+    user: str = ""
+    roles: list[str] = field(default_factory=list[str])
+    method: str = ""
+    path: str = ""
+    operation_id: str = ""
+    source_ip: str = ""
+    response_code: int = 0
+    duration_ms: float = 0
+    trace_id: str = ""
+
+
+class AuditList(Struct, frozen=True, kw_only=True):
+    """A page of the audit log, newest first."""
+
+    total_items: int
+    items: list[AuditEntry]
+
+
+class AuditOne(Struct, frozen=True, kw_only=True):
+    """One entry of the audit log."""
+
+    entry: AuditEntry
+
+
 # --- Agents --------------------------------------------------------------------------------------------------
 
 
@@ -141,6 +198,28 @@ class AgentList(Struct, frozen=True, kw_only=True):
 
     agents: list[Agent]
     total: int
+
+
+class PendingAgent(Struct, frozen=True, kw_only=True):
+    """An agent that waits to be accepted."""
+
+    hostname: str = ""
+    fingerprint: str = ""
+    machine_id: str = ""
+    requested_at: str = ""
+
+
+class PendingList(Struct, frozen=True, kw_only=True):
+    """Who waits to be accepted."""
+
+    agents: list[PendingAgent]
+    total: int
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """What was done, in one sentence."""
+
+    message: str
 
 
 # --- Health --------------------------------------------------------------------------------------------------

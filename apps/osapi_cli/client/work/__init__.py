@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from osapi_cli.client.work import agent as agent
+    from osapi_cli.client.work import audit as audit
     from osapi_cli.client.work import command as command
+    from osapi_cli.client.work import dlq as dlq
     from osapi_cli.client.work import health as health
     from osapi_cli.client.work import job as job
     from osapi_cli.client.work import network as network

@@ -97,3 +97,32 @@ def _facts(agent: shapes.Agent) -> Iterator[tuple[str, str]]:
         yield "System", f"{agent.os_info.distribution} {agent.os_info.version}".strip()
     yield "Machine id", agent.machine_id
     yield "Fingerprint", agent.fingerprint
+
+
+def order(flags: Flags, hostname: str, verb: str, **query: str | None) -> int:
+    """Tell an agent something, or something about it, and show what the server says to that."""
+    answer = ask(flags, "POST", f"/agent/{part(hostname)}/{verb}", query=query)
+    said = answer.read(shapes.Message)
+    if flags.json:
+        output.show_json(answer.body)
+    else:
+        output.show([Paragraph(said.message)])
+    return exits.OK
+
+
+def pending(flags: Flags) -> int:
+    """Show who waits to be accepted."""
+    answer = ask(flags, "GET", "/agent/pending")
+    found = answer.read(shapes.PendingList)
+    if flags.json:
+        output.show_json(answer.body)
+        return exits.OK
+    table = Table(
+        columns=("HOSTNAME", "FINGERPRINT", "MACHINE ID", "REQUESTED"),
+        whole=frozenset({"FINGERPRINT"}),
+        times=frozenset({"REQUESTED"}),
+        rows=[(each.hostname, each.fingerprint, each.machine_id, each.requested_at) for each in found.agents],
+    )
+    count = Paragraph(f"{found.total} agent{'' if found.total == 1 else 's'} to be accepted or rejected")
+    output.show([table, count] if found.agents else [count])
+    return exits.OK

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
+
+import click
 
 from osapi_cli import exits, output
 from osapi_cli.client import shapes
 from osapi_cli.client.http import ask, part
 from osapi_cli.client.tables import pretty
+from osapi_cli.configuration.durations import parse_duration
 from osapi_cli.output import Code, Heading, Paragraph, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from osapi_cli.group import Flags
     from osapi_cli.output import Block
@@ -20,9 +24,12 @@ _WELL: Final = frozenset({"completed", "skipped"})
 _SUMMARY: Final = (("Submitted", "submitted"), ("Completed", "completed"), ("Failed", "failed"))
 
 
-def list_jobs(flags: Flags, *, status: str | None, limit: int, offset: int) -> int:
-    """Show a page of jobs."""
-    answer = ask(flags, "GET", "/job", query={"status": status, "limit": limit, "offset": offset})
+def list_jobs(
+    flags: Flags, which: Mapping[str, str | None], *, since: str | None, until: str | None, limit: int, offset: int
+) -> int:
+    """Show a page of those jobs."""
+    times = {"since": _moment("--since", since), "until": _moment("--until", until)}
+    answer = ask(flags, "GET", "/job", query={**which, **times, "limit": limit, "offset": offset})
     jobs = answer.read(shapes.JobList)
     if flags.json:
         output.show_json(
@@ -30,7 +37,7 @@ def list_jobs(flags: Flags, *, status: str | None, limit: int, offset: int) -> i
                 "total_jobs": jobs.total_items,
                 "displayed_jobs": len(jobs.items),
                 "status_counts": jobs.status_counts,
-                "filter_applied": status or "",
+                "filter_applied": which.get("status") or "",
                 "limit_applied": limit,
                 "offset_applied": offset,
                 "jobs": answer.body["items"],
@@ -39,6 +46,20 @@ def list_jobs(flags: Flags, *, status: str | None, limit: int, offset: int) -> i
     else:
         output.show([*_list(jobs)])
     return exits.OK
+
+
+def _moment(flag: str, given: str | None) -> str | None:
+    """Return a moment (RFC 3339) that was given as such, or as how long ago it was."""
+    if given is None:
+        return None
+    ago = parse_duration(given)
+    try:
+        moment = datetime.fromisoformat(given) if ago is None else datetime.now(UTC) - timedelta(seconds=ago)
+    except (ValueError, OverflowError) as error:
+        remedy = "write 2026-11-26T03:00:00Z, or how long ago it was, as 90m or 2h"
+        raise click.BadParameter(f"{given!r} is no moment; {remedy}", param_hint=flag) from error
+    # Without a zone it is what the clock on the wall says.
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _list(jobs: shapes.JobList) -> Iterator[Block]:
@@ -78,11 +99,7 @@ def detail(job: shapes.Job) -> Iterator[Block]:
         yield Code(pretty(job.operation.data))
     if job.agent_states:
         yield Heading("Hosts")
-        yield Table(
-            columns=("HOSTNAME", "STATUS", "DURATION", "ERROR"),
-            right=frozenset({"DURATION"}),
-            rows=[(host, s.status, s.duration, s.error) for host, s in sorted(job.agent_states.items())],
-        )
+        yield from _hosts(job)
     if job.timeline:
         yield Heading("Timeline")
         yield Table(
@@ -90,6 +107,15 @@ def detail(job: shapes.Job) -> Iterator[Block]:
             rows=[(e.timestamp, e.event, e.hostname, e.error or e.message) for e in job.timeline],
         )
     yield from _results(job)
+
+
+def _hosts(job: shapes.Job) -> Iterator[Block]:
+    if job.agent_states:
+        yield Table(
+            columns=("HOSTNAME", "STATUS", "DURATION", "ERROR"),
+            right=frozenset({"DURATION"}),
+            rows=[(host, s.status, s.duration, s.error) for host, s in sorted(job.agent_states.items())],
+        )
 
 
 def _request(job: shapes.Job) -> Iterator[tuple[str, str]]:
@@ -125,6 +151,18 @@ def delete(flags: Flags, job_id: str) -> int:
         output.show_json({"job_id": job_id, "deleted": True})
     else:
         output.show([Paragraph(f"Job {job_id} is deleted.")])
+    return exits.OK
+
+
+def cancel(flags: Flags, job_id: str, hosts: Sequence[str], reason: str) -> int:
+    """Order the end of a job, and show where it stands."""
+    body = {"reason": reason, **({"hosts": list(hosts)} if hosts else {})}
+    answer = ask(flags, "POST", f"/job/{part(job_id)}/cancel", body=body)
+    job = answer.read(shapes.Job)
+    if flags.json:
+        output.show_json(answer.body)
+    else:
+        output.show([Paragraph(f"Job {job.id} is told to end; it is {job.status}."), *_hosts(job)])
     return exits.OK
 
 
