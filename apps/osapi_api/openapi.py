@@ -44,13 +44,16 @@ _MEANINGS: Final = {
 _PART: Final = r"[A-Za-z0-9]([A-Za-z0-9\-]*[A-Za-z0-9])?"
 _TEXT: Final = {"type": "string", "minLength": 1}
 
+_ID: Final = {"type": "string", "pattern": "^[0-9a-f\\-]{1,36}$"}
+
 # What the parts of a path are, but for those that are fields of an operation's payload.
 _PARTS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "target": (
         "Whom the job is for: `_any`, `_all`, a hostname, a label such as `group:web`, or a selector; percent-encoded",
         _TEXT,
     ),
-    "job_id": ("The id of a job", {"type": "string", "pattern": "^[0-9a-f\\-]{1,36}$"}),
+    "job_id": ("The id of a job", _ID),
+    "rollout_id": ("The id of a rollout", _ID),
     "hostname": (
         "The name of an agent",
         {

@@ -43,7 +43,7 @@ async def cancel_job(call: Call) -> Reply:
     if call.identity is not None:
         authorise(api, call.identity, api.operations[operation].permission)
     body: CancelRequest = call.body or CancelRequest()
-    job = await api.client.cancel(job_id, hosts=body.hosts, by=_by(call.identity), reason=body.reason)
+    job = await api.client.cancel(job_id, hosts=body.hosts, by=by_whom(call.identity), reason=body.reason)
     return Reply(job_detail(job, api.operations))
 
 
@@ -51,7 +51,7 @@ async def drain_agent(call: Call) -> Reply:
     """Tell an agent to take no jobs."""
     hostname = normalise_hostname(call.path["hostname"])
     try:
-        is_new = await call.api.client.drain(hostname, by=_by(call.identity))
+        is_new = await call.api.client.drain(hostname, by=by_whom(call.identity))
     except osapi.UnknownHostError as error:
         raise ProblemError(404, str(error)) from None
     if not is_new:
@@ -71,7 +71,8 @@ async def undrain_agent(call: Call) -> Reply:
     return Reply(Message(message=f"{hostname} takes jobs again from its next heartbeat on"))
 
 
-def _by(identity: Identity | None) -> str:
+def by_whom(identity: Identity | None) -> str:
+    """Return who gives an order, as it is stored."""
     # Whoever issues the tokens may call its people anything; what is stored is one line.
     return "" if identity is None else one_line(identity.subject)
 

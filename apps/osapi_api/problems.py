@@ -30,6 +30,7 @@ _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (errors.UnknownJobError, 404),
     (errors.UnknownOperationError, 404),
     (errors.UnknownLetterError, 404),
+    (errors.UnknownRolloutError, 404),
     # A target that nobody answers to is a mistake in the request; only /agent/{hostname} is about that host itself.
     (errors.NotFoundError, 400),
     (errors.ConflictError, 409),

@@ -17,7 +17,7 @@ def told(page: str, pattern: str) -> list[tuple[str, ...]]:
 
 
 def shown(path: str) -> str:
-    return path.replace("<job_id>", "<id>").replace("<", "{").replace(">", "}")
+    return path.replace("<job_id>", "<id>").replace("<rollout_id>", "<id>").replace("<", "{").replace(">", "}")
 
 
 def test_the_table_of_operations_is_complete() -> None:
