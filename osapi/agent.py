@@ -98,6 +98,7 @@ class Agent:
         self._idle = trio.Event()
         self._active = 0
         self._runs: set[Run] = set()
+        self._working = trio.Event()
         self._arrived: list[Arrival] = []
         self._reception = Reception(
             self.hostname, self.labels, max_jobs, self._start, self._begin, lambda: self._active
@@ -252,6 +253,7 @@ class Agent:
     async def _handle(self, claimed: Claimed) -> None:
         run = Run(self._store, claimed, self._nursery)
         self._runs.add(run)
+        self._working.set()
         try:
             outcome = await execute(run, self._facts.flat)
             await respond(self._store, self.counters, run, outcome, self._ids.draw())
@@ -289,8 +291,11 @@ class Agent:
             _log.warning("whether %s shall take jobs is not known: %s", self.hostname, error)
 
     async def _heed(self) -> None:
-        """Cancel what somebody ordered to be cancelled."""
+        """Cancel what somebody ordered to be cancelled; with nothing that runs, wake for nothing."""
         while True:
+            if not self._runs:
+                self._working = trio.Event()
+                await self._working.wait()
             await trio.sleep(LOOK_SECONDS)
             await heed(self._store, self._runs)
 
