@@ -188,14 +188,15 @@ class JobHandle:
 
     def take(self, record: Record, revision: int) -> None:
         """Take in a record of one slot; one that is not newer than what is known changes nothing."""
-        known = self._revisions.get(record.slot, 0)
-        if revision <= known:
+        slot = record.slot
+        if revision <= self._revisions.get(slot, 0):
             return
-        before = self.records.get(record.slot)
-        self._revisions[record.slot] = revision
-        self.records[record.slot] = record
-        if record.status in TERMINAL and (before is None or before.status not in TERMINAL):
-            self._open -= 1
+        self._revisions[slot] = revision
+        if record.status in TERMINAL:
+            before = self.records.get(slot)
+            if before is None or before.status not in TERMINAL:
+                self._open -= 1
+        self.records[slot] = record
         self._tell()
 
     def end(self, error: OsapiError) -> None:

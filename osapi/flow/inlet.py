@@ -29,8 +29,8 @@ class Inlet:
         self._pull = None
 
     def request(self, wanted: int) -> None:
-        """Bring what is requested up to `wanted`."""
+        """Bring what is requested up to `wanted`, once a quarter of it is missing: not a request for each job."""
         missing = wanted - self.requested
-        if missing > 0 and self._pull is not None:
+        if missing > 0 and 4 * missing >= wanted and self._pull is not None:
             self._pull.request(missing)
             self.requested += missing

@@ -141,6 +141,7 @@ class Reception:
                         for delivery in await pull.receive():
                             self._admit(inlet, delivery)
                         self._begin()
+                        self._ask()
             except (ClosedError, MissingError, DisconnectedError) as error:
                 if not started:
                     raise

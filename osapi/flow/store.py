@@ -43,7 +43,9 @@ class Store:
         a job is written in its first second, and a lifetime that says nothing new costs both ends and the broker.
         """
         seconds = ceil(definition.expires - (self.transport.now() if at is None else at))
-        return None if seconds >= self.settings.job_ttl else max(1, seconds)
+        if seconds >= self.settings.job_ttl:
+            return None
+        return max(1, seconds)
 
 
 async def open_store(transport: Transport, settings: Settings) -> Store:

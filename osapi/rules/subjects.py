@@ -7,8 +7,12 @@ functions here are the meaning; an index (the in-memory broker's trie) is tested
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from osapi.errors import InvalidKeyError, InvalidSubjectError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # NATS closes the connection on a control line above 4 KiB; a subject shares it with a reply subject and sizes.
 MAX_SUBJECT_BYTES = 1024
@@ -90,6 +94,14 @@ def _why(text: str) -> str:
     if "" in text.split("."):
         return "starts or ends with a dot, or has two in a row"
     return "has a character or a wildcard that does not belong there"
+
+
+def heads(patterns: Iterable[str]) -> tuple[str, ...]:
+    """Return what every well-formed subject begins with that one of these matches; some of them are not told of.
+
+    Of `jobs.>` it is `jobs.`: a look at the beginning is all it takes.
+    """
+    return tuple(pattern[:-1] for pattern in patterns if pattern.endswith(".>") and "*" not in pattern)
 
 
 def matches(pattern: str, subject: str) -> bool:

@@ -156,10 +156,16 @@ class BucketCore:
         self._check_size(key, value)
         if self._earliest <= now:
             self.advance(now)
+        return self._put(self._keys.get(key), key, value, now, ttl, expected)
+
+    def _put(
+        self, revisions: list[Entry] | None, key: str, value: bytes, now: float, ttl: int | None, expected: int | None
+    ) -> int:
+        """Store a value whose size and revision were compared, at a moment when nothing is due."""
         expires = self._expires(now, ttl)
-        revisions = self._keys.get(key)
         headers = 0 if ttl is None and expected is None else entry_room("put", ttl, expected)
-        self._check_room(key, len(value) + headers, revisions)
+        if self.config.max_bytes >= 0:
+            self._check_room(key, len(value) + headers, revisions)
         return self._store(revisions, Entry(key, value, self._revision + 1, now), expires, headers)
 
     def create(self, key: str, value: bytes, now: float, ttl: int | None = None) -> int:
@@ -175,7 +181,7 @@ class BucketCore:
         revisions = self._keys.get(key)
         if revisions is not None and revisions[-1].change == "put":
             raise ConflictError(key, 0, revisions[-1].revision)
-        return self.put(key, value, now, ttl, revisions[-1].revision if revisions else 0)
+        return self._put(revisions, key, value, now, ttl, revisions[-1].revision if revisions else 0)
 
     def update(self, key: str, value: bytes, revision: int, now: float, ttl: int | None = None) -> int:
         """Store a value if `revision` is the newest of the key, markers counting; 0 where there is none.
@@ -186,7 +192,7 @@ class BucketCore:
         """
         self._check_size(key, value)
         self._expect(key, revision, now)
-        return self.put(key, value, now, ttl, revision)
+        return self._put(self._keys.get(key), key, value, now, ttl, revision)
 
     def delete(self, key: str, now: float, revision: int | None = None) -> int:
         """Add a delete marker and return its revision.
@@ -326,6 +332,7 @@ class BucketCore:
 
     def _store(self, revisions: list[Entry] | None, entry: Entry, expires: float, headers: int = 0) -> int:
         key = entry.key
+        revision = self._revision = entry.revision
         if revisions is None:
             self._keys[key] = [entry]
         else:
@@ -334,17 +341,16 @@ class BucketCore:
             revisions.append(entry)
             del self._keys[key]
             self._keys[key] = revisions
-        self._revision = entry.revision
         self._values += 1
         self._bytes += self._overhead + len(key) + len(entry.value) + headers
         if headers:
-            self._headers[entry.revision] = headers
+            self._headers[revision] = headers
         if expires != inf:
-            self._expiries.add((expires, entry.revision, key))
+            self._expiries.add((expires, revision, key))
         if self._watches:
             for watch in self._interest.match(key):
                 watch.sink(entry)
-        return entry.revision
+        return revision
 
     def _forget(self, entry: Entry) -> None:
         self._values -= 1

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from osapi.configs import check_consumer
 from osapi.errors import ClosedError, InvalidSettingError, InvalidSubjectError, PayloadTooLargeError
 from osapi.rules.messages import check_headers, check_msg_id, check_ttl, headers_size
-from osapi.rules.subjects import MAX_SUBJECT_BYTES, check_filter, check_subject
+from osapi.rules.subjects import MAX_SUBJECT_BYTES, check_filter, check_subject, heads
 from osapi_memory.pull import MemoryPull
 from osapi_memory.subject_index import matcher
 
@@ -35,13 +35,14 @@ class MemoryStream:
     Each method checks for cancellation first and then takes effect at once: a cancelled call has changed nothing.
     """
 
-    __slots__ = ("_connection", "_core", "_has_subject", "_now")
+    __slots__ = ("_connection", "_core", "_has_subject", "_heads", "_now")
 
     def __init__(self, connection: Connection, core: StreamCore) -> None:
         self._connection = connection
         self._core = core
         self._now = connection.broker.now
         self._has_subject = matcher(*core.config.subjects)
+        self._heads = heads(core.config.subjects)
 
     @property
     def config(self) -> StreamConfig:
@@ -197,9 +198,13 @@ class MemoryStream:
         if self._core.deleted:
             self._core = self._connection.broker.find_stream(self._core.config.name)
             self._has_subject = matcher(*self._core.config.subjects)
+            self._heads = heads(self._core.config.subjects)
         return self._core
 
     def _check_subject(self, subject: str) -> None:
+        if subject.startswith(self._heads):
+            check_subject(subject)
+            return
         # One compiled expression says "well formed, and the stream's"; four bytes a character is the worst of UTF-8.
         if self._has_subject(subject) and len(subject) <= MAX_SUBJECT_BYTES // 4:
             return

@@ -1,5 +1,8 @@
 """Which of many patterns match a subject: a trie by token, with a bounded cache of results in front.
 
+The cache does not go by subject, for each job has subjects and keys of its own, but by what can make a difference: how
+many tokens there are, and those in the places where any pattern has a literal. An id, where all have `*`, makes none.
+
 A broker asks this for every message (which consumers?) and every change of a key (which watches?). The cost of a
 match grows with the tokens of the subject, not with the number of patterns; benchmarks/subject_matching.py has the
 figures. `osapi.rules.subjects.matches` is the meaning, and the tests compare the two.
@@ -8,12 +11,14 @@ figures. `osapi.rules.subjects.matches` is the meaning, and the tests compare th
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Hashable
+from operator import itemgetter
 from typing import Generic, TypeVar
 
 T = TypeVar("T", bound=Hashable)
 
-# One result a subject: enough for every key in use in a large fleet, at about 200 bytes each.
+# Enough for every host and label that a large fleet is addressed by, at about 200 bytes each.
 CACHED_RESULTS = 1 << 14
 
 
@@ -36,11 +41,14 @@ class _Node(Generic[T]):
 class SubjectIndex(Generic[T]):
     """Values by pattern; `match` gives the values whose patterns match a subject."""
 
-    __slots__ = ("_cache", "_cached", "_root", "_size")
+    __slots__ = ("_cache", "_cached", "_deepest", "_literals", "_pick", "_root", "_size")
 
     def __init__(self, cached: int = CACHED_RESULTS) -> None:
         self._root: _Node[T] = _Node()
-        self._cache: dict[str, tuple[T, ...]] = {}
+        self._cache: dict[object, tuple[T, ...]] = {}
+        self._literals: Counter[int] = Counter()  # by place, how many entries have a literal there
+        self._deepest = -1
+        self._pick: Callable[[list[str]], object] = _nothing
         self._cached = cached
         self._size = 0
 
@@ -50,12 +58,13 @@ class SubjectIndex(Generic[T]):
     def add(self, pattern: str, value: T) -> None:
         """Add a value under a well-formed pattern; adding it there again changes nothing."""
         node = self._root
-        for token in pattern.split("."):
+        tokens = pattern.split(".")
+        for token in tokens:
             if token == ">":
-                self._put(node.rest, value)
+                self._put(node.rest, value, tokens)
                 return
             node = _descend(node, token)
-        self._put(node.ends, value)
+        self._put(node.ends, value, tokens)
 
     def remove(self, pattern: str, value: T) -> None:
         """Remove a value from a pattern; nothing happens if it is not there."""
@@ -72,7 +81,8 @@ class SubjectIndex(Generic[T]):
         if value in values:
             del values[value]
             self._size -= 1
-            self._cache.clear()
+            self._literals.subtract(_literal_places(tokens))
+            self._look_at()
             _prune(path)
 
     def is_bare(self) -> bool:
@@ -81,22 +91,32 @@ class SubjectIndex(Generic[T]):
 
     def match(self, subject: str) -> tuple[T, ...]:
         """Return the values whose patterns match, once for each such pattern."""
-        found = self._cache.get(subject)
+        tokens = subject.split(".")
+        count = len(tokens)
+        key = (count, self._pick(tokens)) if count > self._deepest else subject
+        found = self._cache.get(key)
         if found is None:
             if len(self._cache) >= self._cached:
                 self._cache.clear()
-            found = self._cache[subject] = self._walk(subject)
+            found = self._cache[key] = self._walk(tokens)
         return found
 
-    def _put(self, values: dict[T, None], value: T) -> None:
+    def _put(self, values: dict[T, None], value: T, tokens: list[str]) -> None:
         if value not in values:
             values[value] = None
             self._size += 1
-            self._cache.clear()
+            self._literals.update(_literal_places(tokens))
+            self._look_at()
 
-    def _walk(self, subject: str) -> tuple[T, ...]:
+    def _look_at(self) -> None:
+        """Note what makes a difference between subjects, now that the patterns are others."""
+        self._cache.clear()
+        places = sorted(place for place, count in self._literals.items() if count)
+        self._deepest = places[-1] if places else -1
+        self._pick = itemgetter(*places) if places else _nothing
+
+    def _walk(self, tokens: list[str]) -> tuple[T, ...]:
         found: list[T] = []
-        tokens = subject.split(".")
         # Mostly there is one way to go, so that one is followed in place and only the others are kept for later.
         later: list[tuple[_Node[T], int]] = []
         node, depth, last = self._root, 0, len(tokens)
@@ -119,6 +139,14 @@ class SubjectIndex(Generic[T]):
             if not later:
                 return tuple(found)
             node, depth = later.pop()
+
+
+def _nothing(_: list[str]) -> object:
+    return None
+
+
+def _literal_places(tokens: list[str]) -> list[int]:
+    return [place for place, token in enumerate(tokens) if token not in ("*", ">")]
 
 
 def _descend(node: _Node[T], token: str) -> _Node[T]:

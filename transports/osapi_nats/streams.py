@@ -18,7 +18,7 @@ from osapi.errors import (
     PayloadTooLargeError,
 )
 from osapi.rules.messages import check_headers, check_msg_id, check_ttl
-from osapi.rules.subjects import check_filter, check_subject, matches
+from osapi.rules.subjects import check_filter, check_subject, heads, matches
 from osapi.transport import ConsumerInfo, Published, StreamInfo
 from osapi_nats.api import (
     MESSAGE_TOO_LARGE,
@@ -51,8 +51,7 @@ class NatsStream:
         self.prefix = prefix
         self._config = config
         self._what = f"stream {config.name}"
-        # Of its subjects, what the ones that begin alike begin with.
-        self._heads = tuple(own[:-1] for own in config.subjects if own.endswith(".>") and "*" not in own)
+        self._heads = heads(config.subjects)
         self._reader = Reader(api, name, self._what, len(prefix), config.replicas)
 
     @property
