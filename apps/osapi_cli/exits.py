@@ -189,16 +189,19 @@ def _verdict_on_work(error: BaseException) -> tuple[str, int]:
 
     if isinstance(error, ProblemError):
         return str(error), USAGE if error.where.startswith("--") else CONFIG
-    if isinstance(error, osapi.MismatchError):
-        return str(error), CONFIG
-    if isinstance(error, UnavailableError):
-        return str(error), UNREACHABLE
     if isinstance(error, RefusedError):
         return str(error), error.status
-    if isinstance(error, osapi.InvalidInputError):
-        return str(error), USAGE
-    if isinstance(error, osapi.DisconnectedError | osapi.UncertainError):
-        return str(error), UNREACHABLE
+    for kinds, status in (
+        (osapi.MismatchError, CONFIG),
+        (osapi.AccessRefusedError, NOT_PERMITTED),
+        ((UnavailableError, osapi.DisconnectedError, osapi.UncertainError), UNREACHABLE),
+        ((osapi.TlsError, osapi.UnsupportedBrokerError), UNREACHABLE),
+        (osapi.InvalidInputError, USAGE),
+    ):
+        if isinstance(error, kinds):
+            return str(error), status
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"this needs {error.name.partition('.')[0]}: pip install 'osapi[all]'", FAILED
     if isinstance(error, OSError):
         what = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
         return what or str(error), FAILED

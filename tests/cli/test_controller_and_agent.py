@@ -112,6 +112,8 @@ def second_signal(controller: Service, agent: Service, tmp_path: Path) -> None:
     pid = int((tmp_path / "runs").read_text())
     agent.process.send_signal(SIGTERM)
     agent.until("stopping; a second signal cancels")
+    agent.process.send_signal(SIGTERM)  # as `timeout` does: to the process, and then to its group
+    time.sleep(0.6)
     os.kill(pid, 0)
     assert agent.ended(SIGTERM).status == 143
     with pytest.raises(ProcessLookupError):

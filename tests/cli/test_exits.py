@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import osapi
 from osapi_cli import exits
 from osapi_cli.exits import printable, report
+from osapi_cli.problems import ProblemError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
         (osapi.JobFailedError("web-01: failed"), 1, "web-01: failed"),
         (osapi.DisconnectedError("no connection"), 69, "no connection"),
         (osapi.UncertainError("it broke"), 69, "it broke"),
+        (osapi.TlsError("no trust"), 69, "no trust"),
+        (osapi.UnsupportedBrokerError("too old"), 69, "too old"),
+        (osapi.AccessRefusedError("wrong password"), 77, "wrong password"),
+        (osapi.MismatchError("other settings"), 78, "other settings"),
+        (ProblemError("osapi.yaml:3", "a.b", "is 1", "use 2"), 78, "osapi.yaml:3: a.b: is 1; use 2"),
+        (ProblemError("--flag", "a.b", "is 1", "use 2"), 2, "--flag: a.b: is 1; use 2"),
+        (ModuleNotFoundError("No", name="quart_trio.x"), 1, "this needs quart_trio: pip install 'osapi[all]'"),
         (click.UsageError("No such thing."), 2, "no such thing; see `osapi --help`"),
         (click.ClickException("Could not"), 1, "Could not"),
         (FileNotFoundError(2, "No such file or directory", "/etc/x"), 1, "/etc/x: No such file or directory"),

@@ -3,7 +3,8 @@
     while it starts     a signal cancels it
     once it is ready    the first one tells it to stop in order: it is not ready any more, takes nothing new, finishes
                         what runs, gives back the rest
-                        the second one cancels: what runs is stopped and given back at once
+                        the second one cancels: what runs is stopped and given back at once; one within half a second of
+                        the first is taken for its echo
                         the third one ends the process on the spot
 
 Who was told to stop by SIGTERM and has done so ends with status 0: a service manager told it, and takes everything else
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import os
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -24,6 +26,9 @@ from osapi_cli.running.systemd import Notifier
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+# `timeout`, npm and shells pass a signal on to a process that the terminal or they themselves have told already.
+_ECHO: Final = 0.5
 
 _log: Final = logging.getLogger("osapi.program")
 
@@ -79,12 +84,16 @@ async def _serve(program: Callable[[Lifetime], Awaitable[None]]) -> list[int]:
     caught: list[int] = []
 
     async def heed(scope: trio.CancelScope, *, task_status: trio.TaskStatus[None]) -> None:
+        first = -inf
         with trio.open_signal_receiver(*numbers) as signals:
             task_status.started()
             async for number in signals:
+                if trio.current_time() < first + _ECHO:
+                    continue
                 caught.append(number)
                 if lifetime.ready and not lifetime.stopping.is_set():
                     _log.info("%s: stopping; a second signal cancels what runs", exits.told(number))
+                    first = trio.current_time()
                     lifetime.stop()
                 else:
                     exits.end_on_signals()  # whoever asks once more is not kept waiting
