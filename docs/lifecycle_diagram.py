@@ -12,7 +12,8 @@ _TOP = 70
 
 def draw() -> str:
     """Return the diagram as SVG."""
-    states = list(SlotStatus)
+    # `untrusted` is how a record reads, not where a slot can be.
+    states = [state for state in SlotStatus if state is not SlotStatus.UNTRUSTED]
     middle = {state: _COLUMN // 2 + number * _COLUMN for number, state in enumerate(states)}
     width = _COLUMN * len(states)
     height = _TOP + _ROW * len(MOVES) + 10

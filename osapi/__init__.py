@@ -28,6 +28,7 @@ from osapi.errors import (
     ClosedError,
     ConflictError,
     DisconnectedError,
+    EnrolmentError,
     HostnameTakenError,
     IllegalTransitionError,
     InvalidInputError,
@@ -40,6 +41,7 @@ from osapi.errors import (
     InvalidSubjectError,
     InvalidTargetError,
     JobFailedError,
+    KeyFileError,
     KeyReusedError,
     LimitReachedError,
     MismatchError,
@@ -62,7 +64,10 @@ from osapi.errors import (
     UnknownRolloutError,
     UnknownScheduleError,
     UnsupportedBrokerError,
+    UntrustedAnswerError,
+    UntrustedError,
 )
+from osapi.flow.enrol import Applicant
 from osapi.handle import JobHandle, Response
 from osapi.index import JobIndex
 from osapi.operations import Job, Operation, Operations
@@ -70,6 +75,7 @@ from osapi.rollouts import Rollouts
 from osapi.rules.changes import AgentChange, JobChange
 from osapi.rules.job_index import JobRow
 from osapi.rules.output import Chunk
+from osapi.rules.public_keys import PublicKey
 from osapi.rules.records import Event, JobStatus, Policy, Registration, SlotStatus
 from osapi.rules.reports import Recorder, Reporter
 from osapi.rules.rollout_records import Rollout, RolloutStatus
@@ -77,12 +83,15 @@ from osapi.rules.schedules import Fired, Schedule, Timing, Work
 from osapi.scheduler import Scheduler
 from osapi.schedules import ScheduleDetail
 from osapi.settings import Settings
+from osapi.signer import Signer
 from osapi.sweeper import Sweeper
+from osapi.trust import Trust, TrustedKey
 
 __all__ = [
     "AccessRefusedError",
     "Agent",
     "AgentChange",
+    "Applicant",
     "Changes",
     "Chunk",
     "Client",
@@ -90,6 +99,7 @@ __all__ = [
     "ConflictError",
     "DeadLetter",
     "DisconnectedError",
+    "EnrolmentError",
     "Event",
     "Fired",
     "HostnameTakenError",
@@ -111,6 +121,7 @@ __all__ = [
     "JobIndex",
     "JobRow",
     "JobStatus",
+    "KeyFileError",
     "KeyReusedError",
     "LimitReachedError",
     "MismatchError",
@@ -122,6 +133,7 @@ __all__ = [
     "OsapiError",
     "PayloadTooLargeError",
     "Policy",
+    "PublicKey",
     "RecordError",
     "Recorder",
     "Registration",
@@ -135,6 +147,7 @@ __all__ = [
     "ScheduleDetail",
     "Scheduler",
     "Settings",
+    "Signer",
     "Skip",
     "SlotStatus",
     "Sweeper",
@@ -142,6 +155,8 @@ __all__ = [
     "TlsError",
     "TransientError",
     "TransportError",
+    "Trust",
+    "TrustedKey",
     "UncertainError",
     "UnknownHostError",
     "UnknownJobError",
@@ -150,6 +165,8 @@ __all__ = [
     "UnknownRolloutError",
     "UnknownScheduleError",
     "UnsupportedBrokerError",
+    "UntrustedAnswerError",
+    "UntrustedError",
     "Work",
     "connect",
 ]

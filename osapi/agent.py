@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING, Self
 
 import trio
 
-from osapi.errors import (
-    InvalidKeyError,
-    InvalidSettingError,
-    RecordError,
-    TransportError,
-)
+from osapi.errors import InvalidKeyError, InvalidSettingError, RecordError, TransportError, UntrustedError
 from osapi.flow.cancel import LOOK_SECONDS, heed
 from osapi.flow.claim import Arrival, Claimed, Claims
 from osapi.flow.counters import Counters
 from osapi.flow.execute import execute
 from osapi.flow.facts import HostFacts
+from osapi.flow.identity import Identity
 from osapi.flow.lease import Run
 from osapi.flow.receive import Reception
+from osapi.flow.refuse import refuse
 from osapi.flow.register import Membership
 from osapi.flow.respond import release, respond
+from osapi.flow.sealed import check_keys
 from osapi.flow.state import States
 from osapi.flow.store import open_store
 from osapi.ids import Ids
@@ -35,13 +33,16 @@ from osapi.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from os import PathLike
     from types import TracebackType
     from typing import Any
 
     from osapi.flow.facts import FactSource
     from osapi.operations import Operations
     from osapi.rules.records import AgentState
+    from osapi.signer import Signer
     from osapi.transport import Delivery, Transport
+    from osapi.trust import Trust
 
 _log = logging.getLogger("osapi.agent")
 
@@ -58,6 +59,12 @@ class Agent:
     tells of its host, for selectors and for `@fact.NAME` in the data of jobs: a mapping, or an async function that
     returns one and is called every `settings.facts_interval`. At most `max_jobs` handlers run at once.
 
+    With a `signer` it signs what it writes. With `trust` besides, it obeys nobody else: jobs and orders that are not
+    signed by a controller are refused by name, and it takes none before its own key is accepted (see `Client.accept`,
+    which shows the `machine_id`). What it has started it remembers, so that nobody can have it started again; in the
+    file `journal`, if that is given, so that it remembers after a restart as well. Without one, it leaves jobs that are
+    older than itself to others, or refuses them.
+
     Leaving the block drains: nothing new is taken, running handlers get `settings.drain` seconds, and what is left is
     given back to the others. When the block is cancelled or fails, running handlers are cancelled and given back at
     once.
@@ -65,7 +72,7 @@ class Agent:
     Raises:
         InvalidNameError, InvalidLabelError, InvalidSettingError: from the constructor.
         HostnameTakenError: when the block is entered, or from inside it if another agent takes the name over.
-        MismatchError, RecordError, DisconnectedError, UncertainError: when the block is entered.
+        KeyFileError, MismatchError, RecordError, DisconnectedError, UncertainError: when the block is entered.
 
     """
 
@@ -79,7 +86,12 @@ class Agent:
         facts: FactSource | None = None,
         max_jobs: int = 10,
         settings: Settings | None = None,
+        signer: Signer | None = None,
+        trust: Trust | None = None,
+        journal: str | PathLike[str] | None = None,
+        machine_id: str = "",
     ) -> None:
+        check_keys(signer, trust)
         self.hostname = normalise_hostname(hostname)
         self.labels = normalise_labels(labels or {})
         self.counters = Counters()
@@ -104,15 +116,25 @@ class Agent:
             self.hostname, self.labels, max_jobs, self._start, self._begin, lambda: self._active
         )
         self._facts = HostFacts(self.hostname, facts)
+        self._identity = Identity(self.hostname, machine_id, signer, trust, journal)
 
     async def __aenter__(self) -> Self:
-        store = await open_store(self._transport, self._settings)
-        self._store = store
-        self._states = States(store)
-        self._claims = Claims(store, self._operations, self.hostname, self._reception.labels, self.counters)
-        self._drained = await self._states.drained(self.hostname) is not None
-        self._membership = Membership(store, self._registration(store.now()))
         async with AsyncExitStack() as stack:
+            transport = await stack.enter_async_context(self._identity.open(self._transport, self._settings))
+            store = await open_store(transport, self._settings)
+            self._store = store
+            self._states = States(store)
+            self._claims = Claims(
+                store,
+                self._operations,
+                self.hostname,
+                self._reception.labels,
+                self.counters,
+                self._identity.passes_on,
+            )
+            self._drained = await self._states.drained(self.hostname) is not None
+            await self._identity.apply()
+            self._membership = Membership(store, self._registration(store.now()))
             await self._membership.join()
             stack.push_async_callback(self._membership.leave)
             await self._states.remember(self._known(store.now()))
@@ -121,7 +143,7 @@ class Agent:
             if self._facts.given:
                 await self._facts.open(store)
                 self._nursery.start_soon(self._facts.keep)
-            if not self._drained:
+            if not self._shut:
                 await self._reception.open()
             self._nursery.start_soon(self._beat)
             self._nursery.start_soon(self._look_after)
@@ -156,7 +178,9 @@ class Agent:
 
     @property
     def state(self) -> AgentState:
-        """Return whether it takes jobs; what `Client.drain` orders is heard with the next heartbeat."""
+        """Return whether it takes jobs; what `Client.drain` or `accept` decides is heard with the next heartbeat."""
+        if self._identity.pending:
+            return "Pending"
         if not self._drained and not self._leaving:
             return "Ready"
         return "Draining" if self._active or self._leaving else "Cordoned"
@@ -165,6 +189,20 @@ class Agent:
     def facts(self) -> Mapping[str, Any]:
         """Return the facts as they were last collected; not to be changed."""
         return self._facts.known
+
+    async def rotate(self, signer: Signer, *, grace: float = 3600.0) -> None:
+        """Sign with another key from now on; what the one before signed counts for `grace` seconds more.
+
+        The key before announces the one that follows, so that nobody has to accept it; it can do so once. Keep the
+        key first, as with `Signer.open`: this is not undone. Cancelled, or failing, repeat it.
+
+        Raises:
+            InvalidSettingError: the agent has no signer, or the grace is no time.
+            EnrolmentError: the key has announced another one before.
+            LimitReachedError, DisconnectedError, UncertainError
+
+        """
+        await self._identity.rotate(signer, grace)
 
     async def tell_facts(self) -> None:
         """Collect the facts and tell them now, as when something is known to have changed.
@@ -190,6 +228,8 @@ class Agent:
             heartbeat=now,
             max_jobs=self._max_jobs,
             state=self.state,
+            machine_id=self._identity.machine_id,
+            fingerprint=self._identity.fingerprint,
         )
 
     def _known(self, now: float) -> Known:
@@ -234,6 +274,8 @@ class Agent:
                 claimed = await self._claims.claim(arrival)
             if claimed is not None:
                 await self._handle(claimed)
+        except UntrustedError as error:
+            await self._refuse(arrival, error)
         except (RecordError, InvalidKeyError) as error:
             # What is stored cannot be read, or somebody published what is no notification.
             self.counters.unreadable += 1
@@ -250,13 +292,21 @@ class Agent:
         if not self._active and self._leaving:
             self._idle.set()
 
+    async def _refuse(self, arrival: Arrival, error: UntrustedError) -> None:
+        self.counters.refused += 1
+        try:
+            await refuse(self._store, arrival.delivery, self.hostname, arrival.job_id, error)
+        except TransportError as away:
+            _log.warning("a refusal of job %s is left to its next delivery: %s", arrival.job_id, away)
+
     async def _handle(self, claimed: Claimed) -> None:
         run = Run(self._store, claimed, self._nursery)
         self._runs.add(run)
         self._working.set()
         try:
-            outcome = await execute(run, self._facts.flat)
+            outcome = self._identity.refusal(claimed) or await execute(run, self._facts.flat)
             await respond(self._store, self.counters, run, outcome, self._ids.draw())
+            self._identity.ended(claimed)
         except BaseException as stopped:
             # Cancelled, or a group of that: a handler's own nursery wraps it.
             if not isinstance(stopped, Exception):
@@ -275,18 +325,21 @@ class Agent:
                 await self._obey()
             await self._membership.beat(self._active, self.state)
 
+    @property
+    def _shut(self) -> bool:
+        return self._drained or self._identity.pending
+
     async def _obey(self) -> None:
-        """Begin or cease to take jobs, if that is ordered; while it cannot be known, all stays as it is."""
+        """Begin or cease to take jobs, as is ordered and allowed; while it cannot be known, all stays as it is."""
         try:
-            drained = await self._states.drained(self.hostname) is not None
-            if drained and not self._drained:
-                _log.info("%s is drained", self.hostname)
-                self._drained = True
+            self._drained = await self._states.drained(self.hostname) is not None
+            await self._identity.apply()
+            if self._shut and self._reception.is_open:
+                _log.info("%s takes no jobs: it is %s", self.hostname, self.state)
                 await self._reception.close()
-            elif self._drained and not drained:
-                _log.info("%s takes jobs again", self.hostname)
+            elif not self._shut and not self._leaving and not self._reception.is_open:
+                _log.info("%s takes jobs", self.hostname)
                 await self._reception.open()
-                self._drained = False
         except (TransportError, RecordError) as error:
             _log.warning("whether %s shall take jobs is not known: %s", self.hostname, error)
 

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from osapi.changes import Changes, Chronicle
 from osapi.dead_letters import DeadLetter, DeadLetters, Wanted
 from osapi.detail import JobDetail, newest_details, read_details, with_results
-from osapi.errors import KeyReusedError, UnknownJobError, UnknownLetterError, shown
+from osapi.errors import InvalidSettingError, KeyReusedError, UnknownJobError, UnknownLetterError, UntrustedError, shown
 from osapi.flow.cancel import cancel
 from osapi.flow.collect import Collector
+from osapi.flow.enrol import Enrolments
 from osapi.flow.notify import withdraw
 from osapi.flow.persist import insist
+from osapi.flow.sealed import check_keys, keyed
 from osapi.flow.state import States
 from osapi.flow.store import open_store
 from osapi.following import following
@@ -27,6 +29,7 @@ from osapi.rules.codec import DEFINITION
 from osapi.rules.idempotency import holder_key
 from osapi.rules.keys import job_key, job_response_pattern, response_pattern, retried_key
 from osapi.rules.names import normalise_hostname
+from osapi.rules.public_keys import check_fingerprint
 from osapi.rules.records import VERSION, Drain, JobStatus, Order
 from osapi.rules.targets import parse_target
 from osapi.schedules import Schedules
@@ -37,12 +40,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
     from types import TracebackType
 
+    from osapi.flow.enrol import Applicant
     from osapi.flow.store import Store
     from osapi.handle import JobHandle
     from osapi.operations import Operations
     from osapi.rules.output import Chunk
     from osapi.rules.records import Definition, Known, Policy, Registration
+    from osapi.signer import Signer
     from osapi.transport import Transport
+    from osapi.trust import Trust
 
 T = TypeVar("T")
 
@@ -53,14 +59,26 @@ class Client:
     With `operations`, payloads are checked before they are sent and results come back typed; without, the agents
     that are there tell which operations exist, and payloads are plain JSON values.
 
+    With a `signer` it signs what it writes. With `trust` besides, it believes nobody else: an answer that is not signed
+    by the key of the agent that it is from is `untrusted`, and so is a job that no controller has signed.
+
     Raises:
         MismatchError, DisconnectedError, UncertainError: when the block is entered.
 
     """
 
     def __init__(
-        self, transport: Transport, operations: Operations | None = None, *, settings: Settings | None = None
+        self,
+        transport: Transport,
+        operations: Operations | None = None,
+        *,
+        settings: Settings | None = None,
+        signer: Signer | None = None,
+        trust: Trust | None = None,
     ) -> None:
+        check_keys(signer, trust)
+        self._signer = signer
+        self._trust = trust
         self._transport = transport
         self._operations = operations
         self._settings = settings or Settings()
@@ -68,7 +86,9 @@ class Client:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._open())
+            keys = keyed(self._transport, self._settings, self._signer, self._trust)
+            transport, self._keyring = await stack.enter_async_context(keys)
+            await stack.enter_async_context(self._open(transport))
             self._block = stack.pop_all()
         return self
 
@@ -78,8 +98,8 @@ class Client:
         return await self._block.__aexit__(kind, error, trace)
 
     @asynccontextmanager
-    async def _open(self) -> AsyncGenerator[None]:
-        store = await open_store(self._transport, self._settings)
+    async def _open(self, transport: Transport) -> AsyncGenerator[None]:
+        store = await open_store(transport, self._settings)
         self._store: Store = store
         self._letters = DeadLetters(store)
         self._states = States(store)
@@ -259,6 +279,7 @@ class Client:
         """Return the newest jobs, newest first, those of one status if it is given.
 
         Reads from the newest on, and with a status as far back as it takes to find enough; `index` answers at once.
+        With trust, jobs that no controller has signed are left out, and the log names them.
 
         Raises:
             InvalidSettingError: a limit, an offset or a status that there is not.
@@ -302,11 +323,15 @@ class Client:
             UnknownJobError, InvalidKeyError, DisconnectedError, UncertainError
 
         """
-        definition = await self._definition(job_id)
+        try:
+            key = (await self._definition(job_id)).key
+        except UntrustedError:
+            # Whoever wrote it, it can be removed.
+            key = None
         await self._read(partial(self._store.jobs.purge, job_key(job_id)))
         self._collector.forget(job_id, UnknownJobError(f"job {job_id} was deleted"))
-        if definition.key is not None:
-            await self._read(partial(self._store.jobs.purge, holder_key(definition.key)))
+        if key is not None:
+            await self._read(partial(self._store.jobs.purge, holder_key(key)))
         await withdraw(self._store, job_id)
         for record in await self._read(partial(self._store.responses.keys, job_response_pattern(job_id))):
             await self._read(partial(self._store.responses.purge, record))
@@ -459,6 +484,66 @@ class Client:
 
         """
         return await self._states.undrain(await self._known_host(hostname))
+
+    async def pending(self) -> Sequence[Applicant]:
+        """Return the keys that wait to be accepted as those of agents, by hostname.
+
+        Raises:
+            InvalidSettingError: this client has no trust.
+            DisconnectedError
+
+        """
+        return await self._enrolments().pending()
+
+    async def accept(self, hostname: str, *, fingerprint: str | None = None, by: str = "") -> None:
+        """Accept a key as that of an agent: from then on it takes jobs, and its answers count.
+
+        Without a `fingerprint` it is the one that waits; with it, also one that takes the place of another, or that was
+        rejected. The agent hears of it with its next heartbeat. Cancelled, or failing, it is accepted or not.
+
+        Raises:
+            UnknownHostError: nobody waits under that hostname, or not with that key.
+            EnrolmentError: several keys wait, or another one is accepted: give the fingerprint.
+            InvalidNameError, InvalidSettingError: the hostname, the fingerprint, or this client has no trust.
+            LimitReachedError, DisconnectedError, UncertainError
+
+        """
+        key = None if fingerprint is None else check_fingerprint(fingerprint)
+        await self._enrolments().accept(normalise_hostname(hostname), key, check_text("by", by))
+
+    async def reject(self, hostname: str, *, fingerprint: str | None = None, by: str = "") -> None:
+        """Reject a key that waits, or the accepted one if none does: the agent takes no jobs, its answers do not count.
+
+        Raises:
+            what `accept` raises.
+
+        """
+        key = None if fingerprint is None else check_fingerprint(fingerprint)
+        await self._enrolments().reject(normalise_hostname(hostname), key, check_text("by", by))
+
+    async def rotate(self, signer: Signer, *, grace: float = 3600.0) -> None:
+        """Sign with another key from now on; what the one before signed counts for `grace` seconds more.
+
+        The key before announces the one that follows, to all who trust it; it can do so once. What it had accepted is
+        signed anew. A grace of at least `job_ttl` keeps the jobs that are stored readable. Keep the key first, as with
+        `Signer.open`: this is not undone. Cancelled, or failing, repeat it with the same key.
+
+        Raises:
+            InvalidSettingError: this client has no trust, or the grace is no time.
+            EnrolmentError: the key has announced another one before.
+            LimitReachedError, DisconnectedError, UncertainError
+
+        """
+        enrolments = self._enrolments()
+        await enrolments.keyring.succeed(signer, grace)
+        await enrolments.seal_anew()
+
+    def _enrolments(self) -> Enrolments:
+        if self._keyring is None or self._keyring.ledger is None:
+            raise InvalidSettingError(
+                "trust", "is not given to this client", "give it a signer and trust to enrol agents"
+            )
+        return Enrolments(self._keyring)
 
     async def _known_host(self, hostname: str) -> str:
         host = normalise_hostname(hostname)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from osapi.flow.newest import newest
+from osapi.flow.newest import newest, trusted
 from osapi.flow.parts import read_whole
 from osapi.flow.persist import insist
 from osapi.rules import gather
 from osapi.rules.codec import DEFINITION, RECORD
 from osapi.rules.keys import response_key, retried_key
 from osapi.rules.records import Definition, Event, JobStatus, Record
+from osapi.rules.seals import without_seal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,15 +57,18 @@ class JobDetail(msgspec.Struct, frozen=True, kw_only=True):
         return gather.timeline(self.definition, self.records.values())
 
 
-async def read_details(store: Store, keys: Sequence[str]) -> list[JobDetail]:
+async def read_details(store: Store, keys: Sequence[str], *, trusted_only: bool = False) -> list[JobDetail]:
     """Read the jobs under these keys, in their order, without those that are gone; three requests for all of them.
+
+    With `trusted_only` also without those that cannot be trusted.
 
     Raises:
         RecordError, DisconnectedError
 
     """
     entries = await insist(partial(store.jobs.get_many, keys), store.settings.persist)
-    return await complete(store, [DEFINITION.decode(entry.value) for entry in entries if entry is not None])
+    values = [entry.value for entry in entries if entry is not None]
+    return await complete(store, list(trusted(values) if trusted_only else map(DEFINITION.decode, values)))
 
 
 async def complete(store: Store, definitions: Sequence[Definition]) -> list[JobDetail]:
@@ -83,9 +87,10 @@ async def complete(store: Store, definitions: Sequence[Definition]) -> list[JobD
     for (job, slot), entry in zip(slots, records, strict=True):
         if entry is not None:
             found[job.id][slot] = RECORD.decode(entry.value)
+    again = [None if link is None else without_seal(link.value).decode() for link in links]
     return [
-        JobDetail(definition=job, records=found[job.id], retried_as=None if link is None else link.value.decode())
-        for job, link in zip(definitions, links, strict=True)
+        JobDetail(definition=job, records=found[job.id], retried_as=job_id)
+        for job, job_id in zip(definitions, again, strict=True)
     ]
 
 

@@ -147,11 +147,38 @@ class RecordError(OsapiError):
     """A stored record cannot be read: it is damaged, or a newer osapi wrote it (then upgrade this one)."""
 
 
+# --- Who wrote it ------------------------------------------------------------------------------------------
+
+
+class UntrustedError(RecordError):
+    """What is stored is not signed by a key that may write it: the message says what is wrong with it.
+
+    Somebody without a key wrote to the broker, or the one who wrote it is not accepted, or not any more: compare
+    fingerprints, and accept its key if it is the right one. `value` is what it says, which nothing vouches for.
+    """
+
+    def __init__(self, message: str, value: bytes = b"") -> None:
+        super().__init__(message)
+        self.value = value
+
+
+class KeyFileError(OsapiError):
+    """A key cannot be read or made: the message names the file and what is wrong with it, or the extra to install."""
+
+
+class EnrolmentError(OsapiError):
+    """Look at who is pending now: several keys ask under that hostname, or somebody else has decided meanwhile."""
+
+
 # --- What became of a job ----------------------------------------------------------------------------------
 
 
 class JobFailedError(OsapiError):
     """The job did not complete: the message names each host, its state and its error."""
+
+
+class UntrustedAnswerError(JobFailedError):
+    """The answer is not signed by the agent it claims to be from, so there is no data: see `UntrustedError`."""
 
 
 class TransientError(OsapiError):

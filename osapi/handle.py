@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import trio
 
-from osapi.errors import JobFailedError, OsapiError
+from osapi.errors import JobFailedError, OsapiError, UntrustedAnswerError
 from osapi.flow.output import read_output
 from osapi.flow.parts import read_whole
 from osapi.rules import gather
@@ -40,8 +40,11 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises:
             JobFailedError: the host did not complete the job.
+            UntrustedAnswerError: the answer is not signed by that host.
 
         """
+        if self.status is SlotStatus.UNTRUSTED:
+            raise UntrustedAnswerError(f"{self.host or 'the job'}: {self.error}")
         if self.status is not SlotStatus.COMPLETED:
             raise JobFailedError(f"{self.host or 'the job'}: {self.status}: {self.error}")
         return self.data

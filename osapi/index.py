@@ -127,7 +127,8 @@ class JobIndex:
 
         """
         total, rows = self.find(**wanted)
-        return Listed(total, await read_details(self._store, [job_key(row.id) for row in rows]))
+        keys = [job_key(row.id) for row in rows]
+        return Listed(total, await read_details(self._store, keys, trusted_only=True))
 
     @property
     def size(self) -> int:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from osapi.errors import InvalidKeyError, InvalidSettingError, NoAgentsError, RecordError, UnknownHostError, shown
+from osapi.errors import (
+    InvalidKeyError,
+    InvalidSettingError,
+    NoAgentsError,
+    RecordError,
+    UnknownHostError,
+    UntrustedError,
+    shown,
+)
 from osapi.rules import targets
 from osapi.rules.changes import AgentChange
 from osapi.rules.codec import FACTS, REGISTRATION
@@ -139,6 +147,9 @@ class Roster:
         for entry in entries:
             try:
                 (take or self._apply_one)(entry)
+            except UntrustedError as error:
+                # An agent that is not accepted writes this with every heartbeat.
+                _log.debug("an entry of the registry is ignored: %s", error)
             except (RecordError, InvalidKeyError, InvalidSettingError) as error:
                 _log.warning("an entry of the registry is ignored: %s", error)
 
@@ -149,6 +160,10 @@ class Roster:
             self._forget(decode_token(entry.key))
             return
         agent = REGISTRATION.decode(entry.value)
+        if agent.state == "Pending":
+            # It has been accepted just now, and does not know: it hears of no job yet.
+            self._forget(agent.hostname)
+            return
         before = self._agents.get(agent.hostname)
         self._agents[agent.hostname] = agent
         if before is None or before.state != agent.state:

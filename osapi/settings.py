@@ -39,7 +39,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     its last `heartbeat`; what it tells of its host lives for `facts_ttl` and is told again every `facts_interval`. A
     rollout that is over is kept for `rollout_ttl`. `drain` bounds how long an agent that stops waits for its running
     jobs, `persist` how long a write is repeated while the broker cannot be reached. `max_output` bounds what is kept of
-    the output of one slot, `max_result` a result.
+    the output of one slot, `max_result` a result. `fleet` is signed with everything: where the same
+    keys serve several namespaces, give each a name of its own, and nothing signed for one counts in another.
 
     `max_deliver` bounds deliveries, which are not attempts: an agent gives a delivery back while another one holds
     the lease, and a job goes round until somebody offers its operation. A small bound would give healthy jobs up;
@@ -83,6 +84,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     storage: Storage = "file"
     replicas: int = 1
     places: Places = Places()
+    fleet: str = ""
 
     def __post_init__(self) -> None:
         """Check what one field demands of another."""

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from osapi.flow.elect import serve
+from osapi.flow.sealed import check_keys, keyed
 from osapi.flow.store import open_store
 from osapi.flow.stories import keep_stories
 from osapi.flow.sweep import sweep
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from osapi.flow.store import Store
+    from osapi.signer import Signer
     from osapi.transport import Transport
+    from osapi.trust import Trust
 
 _log = logging.getLogger("osapi.sweeper")
 
@@ -33,14 +36,24 @@ class Sweeper:
     that acts leaves its block, another takes over at once; if it dies, `settings.registry_ttl` later. It reads every
     definition once when it takes over and once when its time is over, and keeps an id and a moment for each job
     whose time is not over. It also keeps the story of each job that becomes a dead letter, so that it can be told and
-    replayed when the job itself is gone.
+    replayed when the job itself is gone. It takes a `signer` and `trust` as a client does.
 
     Raises:
         MismatchError, DisconnectedError, UncertainError: when the block is entered.
 
     """
 
-    def __init__(self, transport: Transport, *, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        settings: Settings | None = None,
+        signer: Signer | None = None,
+        trust: Trust | None = None,
+    ) -> None:
+        check_keys(signer, trust)
+        self._signer = signer
+        self._trust = trust
         self._transport = transport
         self._settings = settings or Settings()
         self._acting = False
@@ -48,7 +61,9 @@ class Sweeper:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._open())
+            keys = keyed(self._transport, self._settings, self._signer, self._trust)
+            transport, _ = await stack.enter_async_context(keys)
+            await stack.enter_async_context(self._open(transport))
             self._block = stack.pop_all()
         return self
 
@@ -63,8 +78,8 @@ class Sweeper:
         return self._acting
 
     @asynccontextmanager
-    async def _open(self) -> AsyncGenerator[None]:
-        store = await open_store(self._transport, self._settings)
+    async def _open(self, transport: Transport) -> AsyncGenerator[None]:
+        store = await open_store(transport, self._settings)
         async with background() as nursery:
             await nursery.start(serve, store, SWEEPER_KEY, partial(self._act, store))
             yield

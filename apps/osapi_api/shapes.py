@@ -185,7 +185,7 @@ class AgentChanged(Struct, frozen=True, kw_only=True):
     """An agent that came, changed its state, or went; one that went is `NotReady`."""
 
     hostname: str
-    state: Literal["Ready", "Draining", "Cordoned"]
+    state: Literal["Ready", "Draining", "Cordoned", "Pending"]
     status: Literal["Ready", "NotReady"]
 
 
@@ -197,7 +197,9 @@ class AgentInfo(Struct, frozen=True, kw_only=True):
 
     hostname: str
     status: Literal["Ready", "NotReady"]
-    state: Literal["Ready", "Draining", "Cordoned"]
+    state: Literal["Ready", "Draining", "Cordoned", "Pending"]
+    machine_id: str
+    fingerprint: str
     labels: dict[str, str]
     started_at: str
     last_heartbeat: str

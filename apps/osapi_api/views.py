@@ -125,6 +125,8 @@ def agent_info(agent: osapi.Registration) -> shapes.AgentInfo:
         hostname=agent.hostname,
         status="Ready",
         state=agent.state,
+        machine_id=agent.machine_id,
+        fingerprint=agent.fingerprint,
         labels=agent.labels,
         started_at=timestamp(agent.started),
         last_heartbeat=timestamp(agent.heartbeat),

@@ -22,7 +22,7 @@ from osapi.rules.records import SlotStatus
 from osapi.transport import Write
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from osapi.flow.counters import Counters
     from osapi.flow.store import Store
@@ -34,6 +34,9 @@ _log = logging.getLogger("osapi.agent")
 
 # While the bucket of answers is full, a job waits this long for another try.
 _FULL_SECONDS = 5.0
+
+# What this agent leaves to others is delivered again after so long.
+_PASS_SECONDS = 1.0
 
 
 def answer(delivery: Delivery, record: Record, *, given_up: bool) -> None:
@@ -94,13 +97,14 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """One agent's way of claiming."""
+    """One agent's way of claiming; `passes_on` tells of jobs that are left to others, if there are any."""
 
     store: Store
     operations: Operations
     host: str
     labels: frozenset[str]
     counters: Counters
+    passes_on: Callable[[Definition], bool] | None = None
 
     async def claim(self, arrival: Arrival) -> Claimed | None:
         """Take the slot that a delivery is about; None if there is nothing to run, and then it is answered.
@@ -108,6 +112,7 @@ class Claims:
         Cancelled, it leaves the delivery unanswered, or a claim without a runner: either way it comes again.
 
         Raises:
+            UntrustedError: nobody who may has signed the job; the delivery is unanswered.
             RecordError: what is stored cannot be read; the delivery is unanswered.
             DisconnectedError, UncertainError: the broker stayed away; the delivery is unanswered.
 
@@ -115,6 +120,9 @@ class Claims:
         definition = await self._definition(arrival.job_id)
         if definition is None:
             self._be_late(arrival)
+            return None
+        if self.passes_on is not None and self.passes_on(definition):
+            arrival.delivery.nak(_PASS_SECONDS)
             return None
         intent = self._intent(definition, arrival)
         held = await self._decide(intent)
@@ -150,7 +158,10 @@ class Claims:
             self._be_late(arrival)
             return None
         try:
-            intent = self._intent(DEFINITION.decode(entry.value), arrival)
+            definition = DEFINITION.decode(entry.value)
+            if self.passes_on is not None and self.passes_on(definition):
+                return arrival
+            intent = self._intent(definition, arrival)
         except (RecordError, InvalidKeyError):
             return arrival
         decision = decide(intent.definition, None, intent.me, intent.policy, now=self.store.now(), deliveries=1)

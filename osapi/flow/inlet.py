@@ -17,6 +17,7 @@ class Inlet:
         self.scope = trio.CancelScope()
         self.closed = trio.Event()
         self.requested = 0
+        self.started = False
         self._pull: Pull | None = None
 
     def open(self, pull: Pull) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from osapi.errors import UntrustedError
 from osapi.flow.persist import insist
 from osapi.rules.codec import DEFINITION
 from osapi.rules.keys import DEFINITIONS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterable, Iterator
 
     from osapi.flow.store import Store
     from osapi.rules.records import Definition
@@ -52,4 +54,16 @@ async def _between(store: Store, start: int, upto: int) -> list[Definition]:
                 else:
                     # It was removed, or came, since.
                     found.pop(entry.key, None)
-    return [DEFINITION.decode(value) for value in reversed(found.values())]
+    return list(trusted(reversed(found.values())))
+
+
+def trusted(values: Iterable[bytes]) -> Iterator[Definition]:
+    """Decode definitions, and pass over those that cannot be trusted: the log tells of them where they are refused.
+
+    Raises:
+        RecordError: one is damaged.
+
+    """
+    for value in values:
+        with suppress(UntrustedError):
+            yield DEFINITION.decode(value)

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 import trio
 from msgspec.structs import replace
 
-from osapi.errors import UnknownHostError, UnknownJobError, shown
+from osapi.errors import UnknownHostError, UnknownJobError, UntrustedError, shown
 from osapi.flow.persist import insist
+from osapi.flow.sealed import SignedEntry
 from osapi.rules import gather
 from osapi.rules.keys import output_key, response_key
 from osapi.rules.lifecycle import TERMINAL
 from osapi.rules.names import normalise_hostname
 from osapi.rules.output import Chunk, data_of, places
 from osapi.rules.records import ANY_SLOT
+from osapi.rules.seals import refusal, without_seal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from osapi.handle import JobHandle
     from osapi.rules.output import Place
     from osapi.rules.records import Definition
+    from osapi.transport import Entry
 
 # Chunks that are read at once.
 _AT_ONCE = 16
@@ -39,6 +42,7 @@ async def read_output(
     Raises:
         UnknownHostError, InvalidNameError: the host.
         UnknownJobError: the job is gone; ClosedError: the client's block ended first.
+        UntrustedError: a piece is not signed by the host that it is from.
         RecordError, DisconnectedError
 
     """
@@ -80,12 +84,28 @@ def _next(handle: JobHandle, slot: str, position: int) -> list[Place]:
 async def _read(store: Store, definition: Definition, slot: str, found: Sequence[Place]) -> list[Chunk]:
     key = response_key(definition.origin, definition.id, slot)
     keys = [output_key(key, place.attempt, place.number) for place in found if not place.dropped]
+    hosts = [place.host for place in found if not place.dropped]
     entries = await insist(partial(store.responses.get_many, keys), store.settings.persist) if keys else []
-    values = [entry.value for entry in entries if entry is not None]
+    values = [_vouched(entry, host) for entry, host in zip(entries, hosts, strict=True) if entry is not None]
     if len(values) < len(keys):
         raise UnknownJobError(f"job {definition.id} was deleted, or has outlived its lifetime: its output is gone")
     left = iter(values)
     return [_chunk(slot, place, None if place.dropped else next(left)) for place in found]
+
+
+def _vouched(entry: Entry, host: str) -> bytes:
+    """Return a stored chunk, if it is that host's, as far as there are keys to tell.
+
+    Raises:
+        UntrustedError
+
+    """
+    refused = refusal(entry.value)
+    if refused is not None:
+        raise UntrustedError(f"a piece of the output of {host} is refused: {refused[0]}", refused[1])
+    if isinstance(entry, SignedEntry) and entry.host != host:
+        raise UntrustedError(f"a piece of the output of {host} is refused: it is signed by {entry.host}", entry.value)
+    return without_seal(entry.value)
 
 
 def _chunk(slot: str, place: Place, value: bytes | None) -> Chunk:

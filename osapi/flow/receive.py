@@ -59,6 +59,11 @@ class Reception:
         self._store = store
         self._nursery = nursery
 
+    @property
+    def is_open(self) -> bool:
+        """Tell whether it takes in what comes."""
+        return self._open
+
     async def open(self) -> None:
         """Begin to receive.
 
@@ -117,6 +122,9 @@ class Reception:
         try:
             with inlet.scope:
                 await self._take_in(inlet, config, task_status)
+            if not inlet.started:
+                # Closed again before it was open: whoever waits for that waits for nothing more.
+                task_status.started()
         finally:
             inlet.closed.set()
 
@@ -136,7 +144,7 @@ class Reception:
                         self._nursery.start_soon(call_waiting, self._store, self._hostname)
                     if task_status is not None and not started:
                         task_status.started()
-                        started = True
+                        started = inlet.started = True
                     while True:
                         for delivery in await pull.receive():
                             self._admit(inlet, delivery)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from osapi.errors import InvalidSubjectError, TransportError
 from osapi.flow.persist import insist
 from osapi.rules.keys import notification_subject, waiting_key, waiting_pattern
+from osapi.rules.seals import without_seal
 
 if TYPE_CHECKING:
     from osapi.flow.store import Store
@@ -44,7 +45,7 @@ async def call_waiting(store: Store, hostname: str) -> None:
         for key in sorted(await insist(partial(store.jobs.keys, waiting_pattern(hostname)), inf)):
             note = await insist(partial(store.jobs.get, key), inf)
             if note is not None:
-                await _call(store, key, note.value)
+                await _call(store, key, without_seal(note.value))
     except TransportError as error:
         _log.warning("jobs that wait for %s cannot be announced: %s", hostname, error)
 

@@ -10,9 +10,24 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from osapi.errors import RecordError
+from osapi.errors import RecordError, UntrustedError
+from osapi.rules import seals
 from osapi.rules.outlines import JobOutline, RecordOutline
-from osapi.rules.records import VERSION, Definition, Drain, Facts, Holder, Known, Orders, Record, Registration, Story
+from osapi.rules.records import (
+    VERSION,
+    Definition,
+    Drain,
+    Enrolment,
+    Facts,
+    Holder,
+    Join,
+    Known,
+    Orders,
+    Record,
+    Registration,
+    Story,
+    Succession,
+)
 from osapi.rules.rollout_records import Rollout
 from osapi.rules.schedules import Schedule
 
@@ -27,6 +42,9 @@ T = TypeVar(
     Story,
     Known,
     Drain,
+    Join,
+    Enrolment,
+    Succession,
     JobOutline,
     RecordOutline,
     Rollout,
@@ -54,11 +72,19 @@ class Codec(Generic[T]):
 
         Raises:
             RecordError: it is damaged, of another version, or holds a field that must not be ignored.
+            UntrustedError: it is not signed by who may write it.
 
         """
         try:
             record: T = self._decoder.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            refused = seals.refusal(data)
+            if refused is not None:
+                raise UntrustedError(f"the stored {self._name} is refused: {refused[0]}", refused[1]) from None
+            sealed = seals.unpack(data)
+            if sealed is not None and not sealed.value.startswith(seals.MAGIC):
+                # This reader has no keys: it reads what it would have read before there were any.
+                return self.decode(sealed.value)
             raise RecordError(f"the stored {self._name} {_why(data, error)}") from error
         if record.v != VERSION:
             raise RecordError(f"the stored {self._name} {_why(data, None)}")
@@ -88,3 +114,6 @@ JOB_OUTLINE = Codec(JobOutline)
 RECORD_OUTLINE = Codec(RecordOutline)
 ROLLOUT = Codec(Rollout)
 SCHEDULE = Codec(Schedule)
+JOIN = Codec(Join)
+ENROLMENT = Codec(Enrolment)
+SUCCESSION = Codec(Succession)

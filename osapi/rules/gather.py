@@ -45,6 +45,7 @@ _EVENT_OF: Final[Mapping[SlotStatus, str]] = {
     _S.EXPIRED: "expired",
     _S.UNREACHABLE: "expired",
     _S.CANCELLED: "cancelled",
+    _S.UNTRUSTED: "untrusted",
 }
 
 

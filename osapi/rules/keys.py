@@ -213,6 +213,26 @@ def rollout_key(rollout_id: str) -> str:
     return f"rollouts.{_checked_id(rollout_id)}"
 
 
+def join_key(hostname: str, fingerprint: str) -> str:
+    """Name the key of `agent-state` under which an agent asks to be accepted with one of its keys."""
+    return f"join.{encode_token(hostname)}.{_checked_token(fingerprint)}"
+
+
+def join_pattern(hostname: str | None = None) -> str:
+    """Match the requests of all agents, or those under one hostname."""
+    return f"join.{'*' if hostname is None else encode_token(hostname)}.*"
+
+
+def enrolment_key(hostname: str) -> str:
+    """Name the key of `agent-state` that says which key of an agent is accepted."""
+    return f"enrolment.{encode_token(hostname)}"
+
+
+def succession_key(fingerprint: str) -> str:
+    """Name the key of `agent-state` that says which key follows this one."""
+    return f"succession.{_checked_token(fingerprint)}"
+
+
 def waiting_key(hostname: str, job_id: str) -> str:
     """Name the key of `job-queue` that says that a job waits for an agent which is away."""
     return f"waiting.{encode_token(hostname)}.{_checked_id(job_id)}"

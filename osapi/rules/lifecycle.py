@@ -28,7 +28,18 @@ if TYPE_CHECKING:
     from osapi.rules.records import Definition, Order
 
 Move = Literal[
-    "claim", "renew", "complete", "fail", "skip", "retry", "release", "take over", "expire", "give up", "cancel"
+    "claim",
+    "renew",
+    "complete",
+    "fail",
+    "skip",
+    "retry",
+    "release",
+    "take over",
+    "expire",
+    "give up",
+    "cancel",
+    "refuse",
 ]
 
 _S = SlotStatus
@@ -38,6 +49,7 @@ MOVES: Final[Mapping[tuple[SlotStatus, Move], SlotStatus]] = {
     (_S.PENDING, "expire"): _S.EXPIRED,
     (_S.PENDING, "give up"): _S.UNREACHABLE,
     (_S.PENDING, "cancel"): _S.CANCELLED,
+    (_S.PENDING, "refuse"): _S.FAILED,
     (_S.RUNNING, "renew"): _S.RUNNING,
     (_S.RUNNING, "complete"): _S.COMPLETED,
     (_S.RUNNING, "fail"): _S.FAILED,
@@ -170,6 +182,12 @@ def cancel(record: Record, order: Order, *, now: float) -> Record:
 def cancel_unstarted(definition: Definition, slot: str, order: Order, *, now: float) -> Record:
     """End a slot that nobody has claimed because somebody ordered it."""
     return replace(_unstarted(definition, slot, "cancel", _ordered(order, "before it started"), now), by=order.by)
+
+
+def refuse(definition: Definition, slot: str, host: str, reason: str, *, now: float) -> Record:
+    """End a slot that an agent will not start, because nobody it trusts asked for that."""
+    record = _unstarted(definition, slot, "refuse", f"refused by {host}: {reason}"[:MAX_ERROR], now)
+    return replace(record, host=host)
 
 
 def _ordered(order: Order, done: str) -> str:

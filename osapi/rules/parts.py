@@ -6,10 +6,12 @@ agent that dies between them nothing is ever read.
 
 from __future__ import annotations
 
+import hashlib
+
 from msgspec import Raw
 from msgspec.structs import replace
 
-from osapi.errors import RecordError
+from osapi.errors import RecordError, UntrustedError
 from osapi.rules.records import NO_RESULT, Parts, Record
 
 # Room for the rest of a record, whose story of earlier attempts may be long, and for the headers of a message.
@@ -29,18 +31,26 @@ def split(result: Raw, size: int) -> list[bytes]:
 
 def parted(record: Record, count: int) -> Record:
     """Return the record of a result that lies in so many parts."""
-    return replace(record, result=NO_RESULT, parts=Parts(count=count, size=len(record.result)))
+    result = bytes(record.result)
+    return replace(record, result=NO_RESULT, parts=Parts(count=count, size=len(result), digest=_digest(result)))
 
 
 def joined(record: Record, parts: list[bytes]) -> Record:
     """Return the record with its result whole.
 
     Raises:
-        RecordError: they are not what the record says.
+        RecordError: they are not as large as the record says.
+        UntrustedError: they are not what its writer stored.
 
     """
     data = b"".join(parts)
     wanted = record.parts
     if wanted is None or len(data) != wanted.size:
         raise RecordError(f"the parts of a stored result are {len(data)} bytes, which is not what its record says")
+    if wanted.digest not in {"", _digest(data)}:
+        raise UntrustedError("the parts of a stored result are not those that its record was written for")
     return replace(record, result=Raw(data), parts=None)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -20,11 +20,16 @@ NO_RESULT = Raw()
 Kind = Literal["query", "modify"]
 
 # An agent that is told to take no jobs is draining as long as some are running, then cordoned.
-AgentState = Literal["Ready", "Draining", "Cordoned"]
+# One that signs takes none before it is accepted.
+AgentState = Literal["Ready", "Draining", "Cordoned", "Pending"]
 
 
 class SlotStatus(StrEnum):
-    """Where one slot of a job stands; a slot without a record is pending."""
+    """Where one slot of a job stands; a slot without a record is pending.
+
+    `untrusted` is never stored: so a reader that checks signatures shows a record which is not signed by who may write
+    it.
+    """
 
     PENDING = "pending"
     RUNNING = "running"
@@ -35,6 +40,7 @@ class SlotStatus(StrEnum):
     EXPIRED = "expired"
     UNREACHABLE = "unreachable"
     CANCELLED = "cancelled"
+    UNTRUSTED = "untrusted"
 
 
 class JobStatus(StrEnum):
@@ -133,10 +139,11 @@ class Output(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """In how many parts a large result is stored, and its size in bytes."""
+    """In how many parts a large result is stored, its size in bytes, and the SHA-256 of all of it."""
 
     count: int
     size: int
+    digest: str = ""
 
 
 class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -210,6 +217,8 @@ class Registration(Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_jobs: int
     active: int = 0
     state: AgentState = "Ready"
+    machine_id: str = ""
+    fingerprint: str = ""
 
 
 class Known(Struct, frozen=True, kw_only=True):
@@ -229,6 +238,41 @@ class Drain(Struct, frozen=True, kw_only=True):
     at: float
     by: str = ""
     reason: str = ""
+
+
+class Join(Struct, frozen=True, kw_only=True):
+    """An agent's request to be accepted: its public key, as text, and the machine that it runs on."""
+
+    v: int
+    hostname: str
+    public: str
+    machine_id: str
+    requested_at: float
+
+
+class Enrolment(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was decided about the keys of one host: the one that is accepted, and those that were refused, as text.
+
+    Every decision has a higher `number`, so that whoever has seen a later one takes no earlier one back.
+    """
+
+    v: int
+    hostname: str
+    number: int
+    at: float
+    accepted: str = ""
+    machine_id: str = ""
+    rejected: tuple[str, ...] = ()
+    by: str = ""
+
+
+class Succession(Struct, frozen=True, kw_only=True):
+    """The announcement that `new` follows the key which signed this: both count until `until`, the new one after."""
+
+    v: int
+    new: str
+    at: float
+    until: float
 
 
 class Facts(Struct, frozen=True, kw_only=True, omit_defaults=True):

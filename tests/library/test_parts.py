@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 import osapi
 from osapi import SlotStatus
-from osapi.rules.records import Parts
 from osapi.settings import response_bucket
 from osapi_memory import Faults
 
@@ -34,7 +33,9 @@ async def test_a_large_result_comes_back_whole(autojump_clock: object, world: Wo
         stored = (await other.get(handle.id)).records["a"]
         assert (len(stored.result), stored.parts) == (LARGE + 2, None)
         (listed,) = await other.list()
-        assert (len(listed.records["a"].result), listed.records["a"].parts) == (0, Parts(count=4, size=LARGE + 2))
+        parts = listed.records["a"].parts
+        assert parts is not None
+        assert (len(listed.records["a"].result), parts.count, parts.size) == (0, 4, LARGE + 2)
         followed = await other.follow(handle.id)
         assert len((await followed.result())["b"].unwrap()) == LARGE
 
