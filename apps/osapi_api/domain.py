@@ -47,12 +47,12 @@ def _own(route: Route, operation: osapi.Operation) -> Endpoint:
         body=Any if route.takes_body and operation.takes_data else None,
         body_schema=operation.data_type if route.takes_body else None,
         body_omits=tuple(route.fields.values()),
-        takes_key=route.takes_body,
+        takes_key=True,
         answers={
             route.status: answer,
             **asynchronous,
             **absent,
-            **(_REUSED if route.takes_body else {}),
+            **_REUSED,
             **_REFUSALS,
         },
     )

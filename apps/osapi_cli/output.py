@@ -89,6 +89,8 @@ _STATES: Final = {
     "error": "bold red",
 }
 
+_CODES: Final = {"green": "32", "yellow": "33", "cyan": "36", "bold red": "1;31"}
+
 
 def show(document: Document) -> None:
     """Write a document to stdout, as fits whoever reads it there."""
@@ -101,6 +103,22 @@ def show(document: Document) -> None:
 def show_json(value: Any) -> None:
     """Write one JSON document to stdout."""
     _write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def show_json_line(value: Any) -> None:
+    """Write one JSON document on one line to stdout, where a command goes on and on."""
+    _write(msgspec.json.encode(value).decode() + "\n")
+
+
+def show_line(cells: Sequence[tuple[str, int]]) -> None:
+    """Write one line to stdout, each cell padded to the width beside it, where a command goes on and on."""
+    styled = is_terminal() and not os.environ.get("NO_COLOR")
+    _write("  ".join(_cell(printable(text), width, styled=styled) for text, width in cells).rstrip() + "\n")
+
+
+def _cell(text: str, width: int, *, styled: bool) -> str:
+    code = _CODES.get(_STATES.get(text, ""), "") if styled else ""
+    return f"\x1b[{code}m{text}\x1b[0m{' ' * (width - len(text))}" if code else text.ljust(width)
 
 
 def write_raw(text: str, error: str) -> None:

@@ -39,11 +39,15 @@ class UnavailableError(OsapiError):
 
 
 class RefusedError(OsapiError):
-    """The server refused what was asked of it: the message says why, `status` is that of the program."""
+    """The server refused what was asked of it: the message says why, `status` is that of the program.
 
-    def __init__(self, sentence: str, status: int) -> None:
+    `kind` is the type of the server's problem, such as `urn:osapi:problem:unknown-job`.
+    """
+
+    def __init__(self, sentence: str, status: int, kind: str = "") -> None:
         super().__init__(sentence)
         self.status = status
+        self.kind = kind
 
 
 def refuse(problems: Sequence[ProblemError]) -> ConfigurationError:

@@ -12,6 +12,7 @@ from tests.api.conftest import SECURITY, Rest
 
 ECHO = "/operation/web-01/test.echo"
 SUBMITTING: list[tuple[str, str, Any]] = [
+    ("GET", "/node/web-01/hostname", None),
     ("PUT", "/node/web-01/network/dns", {"interface_name": "eth0"}),
     ("DELETE", "/node/web-01/network/dns", {"interface_name": "eth0"}),
     ("POST", "/node/web-01/command/exec", {"command": "ls"}),
@@ -92,8 +93,3 @@ async def test_a_key_is_the_same_with_quotes_and_without(api: Rest) -> None:
     quoted = await api("POST", ECHO, [1], Idempotency_Key=r'"a\"\\"')
     assert quoted.status == 200
     assert (await api("POST", ECHO, [1], Idempotency_Key='"' + "x" * 255 + '"')).status == 200
-
-
-async def test_what_only_reads_takes_none(api: Rest) -> None:
-    ids = {(await api("GET", "/node/web-01/hostname", Idempotency_Key="k")).body["job_id"] for _ in range(2)}
-    assert len(ids) == 2

@@ -231,3 +231,9 @@ async def sleep(job: osapi.Job, data: float) -> None:
 @operations.query("test.busy", policy=osapi.Policy(attempts=2, backoff=0.02, jitter=0.0))
 async def busy(job: osapi.Job) -> None:
     raise osapi.TransientError("busy")
+
+
+@operations.modify("test.write")
+async def write(job: osapi.Job, data: list[str]) -> None:
+    for text in data:
+        job.output(text)

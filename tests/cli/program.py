@@ -9,12 +9,13 @@ import subprocess
 import sys
 import termios
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
 OSAPI = [sys.executable, "-m", "osapi_cli"]
 SIGNALS = (SIGINT, SIGTERM)
@@ -35,10 +36,15 @@ class Ended(NamedTuple):
     err: str
 
 
-def begin(*command: str, stdout: int = subprocess.PIPE, env: Mapping[str, str] = _ENVIRONMENT) -> subprocess.Popen[str]:
-    """Start a command with its output in pipes, unless its stdout is to be elsewhere."""
+def begin(
+    *command: str,
+    stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
+    env: Mapping[str, str] = _ENVIRONMENT,
+) -> subprocess.Popen[str]:
+    """Start a command with its output in pipes, unless it is to be elsewhere."""
     return subprocess.Popen(  # noqa: S603 - our own program
-        command, text=True, stdout=stdout, stderr=subprocess.PIPE, env=env
+        command, text=True, stdout=stdout, stderr=stderr, env=env
     )
 
 
@@ -63,9 +69,10 @@ def python(script: str) -> Ended:
     return finish(begin(sys.executable, "-c", script))
 
 
-def shell(script: str) -> Ended:
+def shell(script: str, **environment: str) -> Ended:
     """Run a line of sh in which `osapi` is the program."""
-    return finish(begin("/bin/sh", "-c", script.replace("osapi", " ".join(OSAPI))))
+    command = script.replace("osapi", " ".join(OSAPI))
+    return finish(begin("/bin/sh", "-c", command, env=_ENVIRONMENT | environment))
 
 
 def on_terminal(*arguments: str, columns: int = 80, **environment: str) -> Ended:
@@ -78,6 +85,41 @@ def on_terminal(*arguments: str, columns: int = 80, **environment: str) -> Ended
     os.close(ours)
     ended = finish(process)
     return ended._replace(out=out.decode().replace("\r\n", "\n"))
+
+
+@contextmanager
+def with_screen(*arguments: str, **environment: str) -> Generator[tuple[subprocess.Popen[str], Screen]]:
+    """Run the program with its stdout in a pipe and its stderr on a terminal."""
+    ours, its = pty.openpty()
+    termios.tcsetwinsize(ours, (24, 80))
+    process = begin(*OSAPI, *arguments, stderr=its, env=_ENVIRONMENT | {"TERM": "xterm-256color"} | environment)
+    os.close(its)
+    try:
+        with process:
+            try:
+                yield process, Screen(ours)
+            finally:
+                process.kill()
+    finally:
+        os.close(ours)
+
+
+class Screen:
+    """What a terminal has been sent."""
+
+    def __init__(self, terminal: int) -> None:
+        self._terminal = terminal
+        self.sent = ""
+
+    def until(self, text: str) -> str:
+        """Read until it has been sent this text, or the program has ended, and return all that was sent."""
+        while text not in self.sent:
+            try:
+                part = os.read(self._terminal, 65536)
+            except OSError:  # as in `_read_all`
+                break
+            self.sent += part.decode().replace("\r\n", "\n")
+        return self.sent
 
 
 def _read_all(terminal: int) -> bytes:
@@ -97,9 +139,9 @@ def without_style(text: str) -> str:
     return _STYLE.sub("", text)
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
+def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     """Start the program and return as soon as it answers to signals."""
-    process = begin(*OSAPI, *arguments)
+    process = begin(*OSAPI, *arguments, env=_ENVIRONMENT | environment)
     wait_for_handler(process.pid)
     return process
 

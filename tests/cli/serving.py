@@ -6,7 +6,7 @@ import itertools
 import re
 import socket
 import threading
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
@@ -43,9 +43,9 @@ class Service(NamedTuple):
         }
 
 
-def token_of(*roles: str) -> str:
+def token_of(*roles: str, permissions: list[str] | None = None) -> str:
     """Return a valid token."""
-    return SECURITY.generate("tester", roles=roles)
+    return SECURITY.generate("tester", roles=roles, permissions=permissions)
 
 
 @contextmanager
@@ -109,11 +109,17 @@ def answer(status: int, body: bytes, kind: str = JSON) -> bytes:
     )
 
 
+def stream(*lines: str) -> bytes:
+    """Return the answer that is a stream of events, which breaks off after these lines."""
+    head = b"HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+    return head + "".join(f"{line}\n" for line in lines).encode()
+
+
 @contextmanager
 def answering(*answers: bytes) -> Generator[tuple[str, list[str]]]:
     """Take connections on loopback, give each the next of these answers, the last one for ever, and close it.
 
-    The block gets the URL, and the lines with which requests begin as they come.
+    The block gets the URL, and the lines with which requests begin as they come, and after which event they ask.
     """
     asked: list[str] = []
 
@@ -126,8 +132,10 @@ def answering(*answers: bytes) -> Generator[tuple[str, list[str]]]:
             with connection:
                 head = _head(connection)
                 if head:
-                    asked.append(head.partition("\r\n")[0])
-                    connection.sendall(answers[min(number, len(answers) - 1)])
+                    last = re.search(r"(?im)^last-event-id: *(\S+)", head)
+                    asked.append(head.partition("\r\n")[0] + (f" after {last[1]}" if last else ""))
+                    with suppress(OSError):  # whoever has had enough does not read on
+                        connection.sendall(answers[min(number, len(answers) - 1)])
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=answer_all, args=(listener,))

@@ -11,6 +11,7 @@
 #   http.py        a request and its answer
 #   description.py  the operations that the server says it has
 #   refusals.py    what the program says when the server refuses, or does not answer
+#   waiting.py     a request for which hosts are waited
 #   sse.py         streams of events, taken apart; follow.py reads one through to its end
 #   progress.py    the line on a terminal that tells how far it is
 #   shapes.py      what the server answers

@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Seconds. A request for hosts waits as long as the server does: an hour is the most that it can be told to.
+# Seconds.
 CONNECT: Final = 5.0
 PATIENCE: Final = 30.0
-FOR_HOSTS: Final = 3660.0
 
 # A server whose machine is gone does not say so. The kernel finds out within half a minute.
 _KEEP_ALIVE: Final = [

@@ -95,6 +95,22 @@ def delete(flags: Flags, job_id: str) -> int:
 
 @job.command(
     epilog=examples(
+        f"osapi client job watch --job-id {_ID}",
+        f"osapi client job watch --job-id {_ID} --output",
+        f"osapi client job watch --job-id {_ID} --json | jq -r .event",
+    )
+)
+@job_id_option
+@click.option("--output", "written", is_flag=True, help="Show what its commands write instead, as it is written.")
+@global_flags
+@click.pass_obj
+def watch(flags: Flags, job_id: str, *, written: bool) -> int:
+    """Follow a job until it has ended, a line an event; status 1 unless it has ended well."""
+    return work.watch.watch(flags, job_id, written=written)
+
+
+@job.command(
+    epilog=examples(
         f"osapi client job cancel --job-id {_ID}",
         f"osapi client job cancel --job-id {_ID} --host web-01 --host web-02 --reason 'wrong file'",
     )

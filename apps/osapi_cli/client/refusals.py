@@ -70,7 +70,7 @@ def _verdict(server: Server, request: str, status: int, problem: Problem) -> Osa
     if status in {429, 500, 502, 503, 504}:
         return UnavailableError(f"the server at {server.url}: {sentence}")
     wrong = status in {400, 413, 415, 422} and problem.type not in _ABSENT
-    return RefusedError(sentence, exits.USAGE if wrong else exits.FAILED)
+    return RefusedError(sentence, exits.USAGE if wrong else exits.FAILED, problem.type)
 
 
 def _unknown_caller(server: Server, sentence: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct, field
 
@@ -42,6 +42,28 @@ class TimelineEvent(Struct, frozen=True, kw_only=True):
     hostname: str = ""
     message: str = ""
     error: str = ""
+    progress: float | None = None
+
+
+# The events after which a host of a job does nothing more for it.
+ENDS: Final = frozenset({"completed", "failed", "skipped", "cancelled", "expired", "unreachable"})
+
+
+class JobEnd(Struct, frozen=True, kw_only=True):
+    """The last event of a job."""
+
+    job_id: str
+    status: str
+    summary: str = ""
+
+
+class JobOutput(Struct, frozen=True, kw_only=True):
+    """A piece of what a host writes; `dropped` counts the bytes that are missing."""
+
+    hostname: str = ""
+    stream: str = "stdout"
+    text: str = ""
+    dropped: int = 0
 
 
 class Job(Struct, frozen=True, kw_only=True):

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from osapi_cli import exits, output
-from osapi_cli.client.http import FOR_HOSTS, ask, part
+from osapi_cli.client.http import part
 from osapi_cli.client.tables import Results, Row, View, pretty, status_of, summary
+from osapi_cli.client.waiting import ask_hosts
 from osapi_cli.output import Code, Heading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from osapi_cli.group import Flags
-    from osapi_cli.output import Block
+from osapi_cli.output import Block
 
 
 class CommandRow(Row, frozen=True, kw_only=True):
@@ -29,7 +30,7 @@ class CommandRow(Row, frozen=True, kw_only=True):
 def run(flags: Flags, target: str, kind: str, body: Mapping[str, Any], *, raw: bool) -> int:
     """Run a command on hosts and show what it wrote, for people, as JSON, or as it is."""
     given = {name: value for name, value in body.items() if value is not None}
-    answer = ask(flags, "POST", f"/node/{part(target)}/command/{kind}", body=given, patience=FOR_HOSTS)
+    answer = ask_hosts(flags, "POST", f"/node/{part(target)}/command/{kind}", body=given, of=target)
     results = answer.read(Results)
     if flags.json:
         output.show_json(answer.body)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from msgspec import Struct, field
 
 from osapi_cli import output
-from osapi_cli.client.http import FOR_HOSTS, ask, part
+from osapi_cli.client.http import part
 from osapi_cli.client.shapes import LoadAverage, MemoryInfo, OsInfo  # noqa: TC001 - msgspec reads the rows' types
 from osapi_cli.client.tables import Results, Row, View, status_of
+from osapi_cli.client.waiting import ask_hosts
 from osapi_cli.human import duration, share, size
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def look(flags: Flags, target: str, path: str, view: View[R]) -> int:
 
 def change(flags: Flags, target: str, method: str, path: str, body: Any, view: View[R]) -> int:
     """Ask hosts, and show what they answered."""
-    answer = ask(flags, method, f"/node/{part(target)}{path}", body=body, patience=FOR_HOSTS)
+    answer = ask_hosts(flags, method, f"/node/{part(target)}{path}", body=body, of=target)
     results = answer.read(Results)
     if flags.json:
         output.show_json(answer.body)

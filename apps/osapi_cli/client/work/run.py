@@ -13,8 +13,9 @@ from osapi.errors import shown
 from osapi.rules.names import nearest
 from osapi_cli import exits, output
 from osapi_cli.client.description import as_object, operations
-from osapi_cli.client.http import FOR_HOSTS, ask, part
+from osapi_cli.client.http import part
 from osapi_cli.client.tables import Results, Row, View, compact, pretty, status_of
+from osapi_cli.client.waiting import ask_hosts
 from osapi_cli.output import Code, Heading, Paragraph, Table
 from osapi_cli.problems import RefusedError
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from osapi_cli.client.description import Operation
     from osapi_cli.group import Flags
-    from osapi_cli.output import Block
+from osapi_cli.output import Block
 
 _MAX_DATA: Final = 16 * 1024 * 1024  # more than any server takes
 _MAX_COLUMNS: Final = 8
@@ -39,7 +40,7 @@ def run(flags: Flags, operation: str, target: str, data: str | None) -> int:
     """Run an operation on hosts."""
     body = None if data is None else _data(data)
     try:
-        answer = ask(flags, "POST", f"/operation/{part(target)}/{part(operation)}", body=body, patience=FOR_HOSTS)
+        answer = ask_hosts(flags, "POST", f"/operation/{part(target)}/{part(operation)}", body=body, of=target)
     except RefusedError as error:
         raise _unknown(flags, operation, error) from error
     results = answer.read(Results)
