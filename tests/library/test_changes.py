@@ -142,7 +142,9 @@ async def test_what_changed_while_a_watch_was_lost_is_told(autojump_clock: objec
             assert [change.job_id for change in told] == ["00000001"]
             # Its watch ends, and before it is opened anew there is another job.
             await store.transport.delete_bucket(world.settings.response_bucket)
+            await trio.sleep(0.5)
             await stored(away, 2)
+            assert len(told) == 1
             await trio.sleep(5)
             assert [change.job_id for change in told] == ["00000001", "00000002"]
             nursery.cancel_scope.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import zlib
 from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING
@@ -34,9 +35,14 @@ def test_what_nobody_wrote_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("data", [zlib.compress(bytes(50_000_000)), zlib.compress(bytes(24)) + b"x"])
-def test_more_than_was_asked_for_is_refused(data: bytes) -> None:
+def test_more_than_was_asked_for_is_refused_and_not_unfolded(data: bytes) -> None:
+    mark = urlsafe_b64encode(data).decode()
+    tracemalloc.start()
     with pytest.raises(osapi.InvalidSettingError):
-        read_mark(urlsafe_b64encode(data).decode(), 3)
+        read_mark(mark, 3)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
 
 
 def test_a_thousand_hosts_fit_into_a_header() -> None:
