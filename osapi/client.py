@@ -199,7 +199,7 @@ class Client:
             UnknownJobError, InvalidKeyError: the id; RecordError, DisconnectedError
 
         """
-        return await self._submitter.follow(await self._definition(job_id))
+        return await self._submitter.follow(await self.definition(job_id))
 
     @asynccontextmanager
     async def following(self, job_id: str) -> AsyncGenerator[JobHandle]:
@@ -212,7 +212,7 @@ class Client:
             UnknownJobError, InvalidKeyError: the id; RecordError, DisconnectedError
 
         """
-        definition = await self._definition(job_id)
+        definition = await self.definition(job_id)
         async with following(self._store, self._roster, definition, self._submitter.operation(definition)) as handle:
             yield handle
 
@@ -231,7 +231,7 @@ class Client:
             RecordError, LimitReachedError, DisconnectedError, UncertainError
 
         """
-        definition = await self._definition(job_id)
+        definition = await self.definition(job_id)
         order = Order(
             by=check_text("by", by),
             at=self._store.now(),
@@ -241,7 +241,13 @@ class Client:
         await cancel(self._store, definition, order)
         return await self.get(job_id)
 
-    async def _definition(self, job_id: str) -> Definition:
+    async def definition(self, job_id: str) -> Definition:
+        """Return a job as it was submitted, without reading what became of it.
+
+        Raises:
+            UnknownJobError, InvalidKeyError: the id; RecordError, DisconnectedError
+
+        """
         entry = await self._read(partial(self._store.jobs.get, job_key(job_id)))
         if entry is None:
             raise _unknown_job(job_id)
@@ -324,7 +330,7 @@ class Client:
 
         """
         try:
-            key = (await self._definition(job_id)).key
+            key = (await self.definition(job_id)).key
         except UntrustedError:
             # Whoever wrote it, it can be removed.
             key = None
@@ -345,7 +351,7 @@ class Client:
             UnknownJobError, and all that `submit` raises.
 
         """
-        definition = await self._definition(job_id)
+        definition = await self.definition(job_id)
         if key is not None and key == definition.key:
             raise KeyReusedError(f"idempotency key {shown(key)} stands for job {job_id} itself; use another key")
         return await self._again(definition, target, key)

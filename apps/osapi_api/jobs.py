@@ -69,7 +69,7 @@ async def delete_job(call: Call) -> Reply:
 async def retry_job(call: Call) -> Reply:
     """Submit a job once more, for who may submit such a job."""
     api, job_id = call.api, call.path["job_id"]
-    operation = (await api.client.get(job_id)).definition.operation
+    operation = (await api.client.definition(job_id)).operation
     if call.identity is not None:
         authorise(api, call.identity, api.operations[operation].permission)
     body: shapes.RetryRequest = call.body or shapes.RetryRequest()

@@ -27,7 +27,7 @@ async def job_events(call: Call) -> Reply:
     _admit(call)
     client, job_id = call.api.client, call.path["job_id"]
     # What is wrong is told before the answer begins.
-    telling = Telling((await client.get(job_id)).definition, call.last_event)
+    telling = Telling(await client.definition(job_id), call.last_event)
 
     async def tell(write: Write) -> None:
         async with client.following(job_id) as handle:
@@ -70,7 +70,7 @@ async def job_output(call: Call) -> Reply:
     """Tell what a job writes, for who may submit such a job."""
     _admit(call)
     api, job_id = call.api, call.path["job_id"]
-    definition = (await api.client.get(job_id)).definition
+    definition = await api.client.definition(job_id)
     if call.identity is not None:
         authorise(api, call.identity, api.operations[definition.operation].permission)
     names = slots(definition)

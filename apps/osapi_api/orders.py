@@ -39,7 +39,7 @@ class Message(Struct, frozen=True, kw_only=True):
 async def cancel_job(call: Call) -> Reply:
     """Order the end of a job, for who may submit such a job."""
     api, job_id = call.api, call.path["job_id"]
-    operation = (await api.client.get(job_id)).definition.operation
+    operation = (await api.client.definition(job_id)).operation
     if call.identity is not None:
         authorise(api, call.identity, api.operations[operation].permission)
     body: CancelRequest = call.body or CancelRequest()
