@@ -10,6 +10,7 @@ import osapi
 from osapi import JobStatus
 from tests.library import operations as ops
 from tests.promises.conftest import until
+from tests.promises.signed import KEYS, keys_of
 
 if TYPE_CHECKING:
     from tests.promises.conftest import World
@@ -61,3 +62,16 @@ async def test_the_list_is_in_pages_newest_first(world: World) -> None:
         assert [job.id for job in await client.list(limit=100)] == ids
         assert [job.id for job in await client.list(limit=10, offset=75)] == ids[75:85]
         assert [job.id for job in await client.list(status="completed", limit=50, offset=20)] == ids[20:70]
+
+
+async def test_signed_jobs_are_in_it_and_what_nobody_signed_is_not(world: World) -> None:
+    async with world.client(**KEYS) as client, world.client() as stranger, world.agent("a", **keys_of("a")):
+        index, changes = await client.index(), await client.changes()
+        await stranger.submit("test.hostname.get")
+        handle = await client.submit("test.hostname.get", target="a")
+        await handle.result()
+        await until(lambda: index.counts()[JobStatus.COMPLETED] == 1)
+        total, (job,) = await index.list()
+        assert (total, job.id) == (1, handle.id)
+        with trio.fail_after(20):
+            assert (await anext(changes)).status in {"submitted", "completed"}
