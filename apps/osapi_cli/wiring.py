@@ -102,6 +102,7 @@ def settings(configuration: Configuration) -> osapi.Settings:
         facts_bucket=nats.facts.bucket,
         state_bucket=nats.state.bucket,
         dead_letter_stream=f"{nats.stream.name}-DLQ",
+        schedule_stream=f"{nats.stream.name}-SCHEDULES",
         job_ttl=job_ttl,
         within=min(_WITHIN, job_ttl),
         max_bytes=_limit(nats.kv.max_bytes),

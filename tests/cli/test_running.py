@@ -15,17 +15,20 @@ import osapi
 from osapi_api import Security
 from osapi_cli.local import TOKEN, URL
 from osapi_cli.problems import ProblemError, UnavailableError
-from osapi_cli.running import broker
+from osapi_cli.running import broker, controller
 from osapi_cli.running.keys import keep_token, make_folder, secret, told_url
 from osapi_cli.running.lifetime import Lifetime
 from osapi_cli.running.logs import ForPeople, ForPrograms
 from osapi_cli.running.systemd import Notifier
+from osapi_cli.wiring import controller_plan
 from osapi_nats import Options
 from tests.cli.services import KEY, Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.cli.configurations import Files
 
 
 # --- What systemd is told -------------------------------------------------------------------------------------
@@ -239,3 +242,27 @@ def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     os.chown(tmp_path / "osapi", 65534, 65534)
     with pytest.raises(ProblemError, match="belongs to another user; set XDG_STATE_HOME"):
         make_folder(tmp_path / "osapi")
+
+
+# --- What a controller does beside its API --------------------------------------------------------------------
+
+
+async def test_a_controller_conducts_rollouts_and_keeps_schedules(autojump_clock: object, files: Files) -> None:
+    loaded = files.load("", OSAPI_CONTROLLER_API_SECURITY_SIGNING_KEY=KEY)
+    plan = controller_plan(loaded.configuration)
+    offered = osapi.Operations()
+
+    @offered.query("node.hostname.get")
+    async def hostname(job: osapi.Job) -> dict[str, str]:
+        return {}
+
+    async with (
+        osapi.connect("memory://") as transport,
+        osapi.Agent(transport, offered, hostname="web-01", settings=plan.settings),
+        controller.blocks(transport, plan) as client,
+    ):
+        rollout = await client.rollouts.start("node.hostname.get", target="_all")
+        await client.schedules.set("hourly", "node.hostname.get", target="_all", every=3600.0)
+        await trio.sleep(3601.0)
+        assert (await client.rollouts.get(rollout.plan.id)).status == "completed"
+        assert (await client.schedules.get("hourly")).schedule.submitted == 1

@@ -46,12 +46,16 @@ async def run(lifetime: Lifetime, plan: ControllerPlan, *, patience: float) -> N
 async def blocks(transport: Transport, plan: ControllerPlan) -> AsyncGenerator[osapi.Client]:
     """Open all that a controller has in the background, for the length of a block; its API goes inside.
 
-    What else a controller shall do is one more line here: a block that works while it is open.
+    What else a controller shall do is one more line here: a block that works while it is open, or a task. With several
+    controllers, one of them sweeps, one conducts rollouts, and all share the schedules.
     """
     async with (
         osapi.Client(transport, operations, settings=plan.settings) as client,
         osapi.Sweeper(transport, settings=plan.settings),  # which keeps the stories of dead letters, too
+        osapi.Scheduler(transport, settings=plan.settings),
+        background() as nursery,
     ):
+        await nursery.start(client.rollouts.conduct)
         yield client
 
 
