@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from itertools import chain, combinations, product
-from math import isfinite
 from typing import TYPE_CHECKING
 
 from osapi.errors import InvalidSettingError, InvalidSubjectError, MismatchError
+from osapi.rules.messages import LONGEST
 from osapi.rules.subjects import check_filter, overlaps
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def check_consumer(config: ConsumerConfig, subjects: Iterable[str]) -> None:
     _require(config.deliver in ("all", "new"), "deliver", config.deliver, "'all' or 'new'")
     for seconds in (config.ack_wait, *config.backoff):
         # Below a millisecond the floating-point clock would stand still between one delivery and the next.
-        _require(isfinite(seconds) and seconds >= 0.001, "ack_wait or backoff", seconds, "at least 0.001 s")
+        _require(0.001 <= seconds <= LONGEST, "ack_wait or backoff", seconds, f"0.001 s to {LONGEST} s")
     _check_limits(config, ("max_deliver", "max_ack_pending"))
     if 0 < config.max_deliver < len(config.backoff):
         raise InvalidSettingError(config.backoff, f"is longer than max_deliver {config.max_deliver}", "shorten it")
@@ -161,7 +161,7 @@ def _check_disjoint(patterns: Iterable[str], whose: str) -> None:
 
 
 def _check_duration(setting: str, seconds: float) -> None:
-    _require(isfinite(seconds) and seconds >= 0, setting, seconds, "seconds, 0 for none")
+    _require(0 <= seconds <= LONGEST, setting, seconds, f"seconds, 0 for none, at most {LONGEST}")
 
 
 def _check_limits(config: object, settings: Iterable[str]) -> None:

@@ -79,7 +79,11 @@ Storage = Literal["file", "memory"]
 
 
 class BucketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings of a bucket; durations in seconds, 0 for none; sizes in bytes, -1 for no limit."""
+    """Settings of a bucket; durations in seconds, 0 for none; sizes in bytes, -1 for no limit.
+
+    What is stored with a value counts in both sizes: a lifetime, a revision that was compared, what a marker says. That
+    is up to 150 bytes; a bucket whose `max_value_size` is less may refuse to remove a key.
+    """
 
     name: str
     history: int = 1
@@ -113,7 +117,11 @@ class StreamConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class ConsumerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings of a durable consumer; seconds; -1 for no limit; no filters means every message."""
+    """Settings of a durable consumer; seconds; -1 for no limit; no filters means every message.
+
+    With a `backoff` its first wait takes the place of `ack_wait`, and the filters that are all subjects of the stream
+    are none, also in what `Stream.consumers` tells.
+    """
 
     name: str
     filters: tuple[str, ...] = ()
@@ -184,7 +192,10 @@ class StreamInfo(Struct, frozen=True):
 
 
 class ConsumerInfo(Struct, frozen=True):
-    """Where a consumer stands: not yet delivered, unanswered, of these delivered before, waiting requests."""
+    """Where a consumer stands: not yet delivered, unanswered, of these delivered before, waiting requests.
+
+    `redelivered` may count those that were given up at `max_deliver`; a backend may need several requests for one.
+    """
 
     config: ConsumerConfig
     pending: int

@@ -183,6 +183,9 @@ async def an_open_pull_goes_on_under_new_settings(transport: Transport) -> None:
                 await stream.publish(on(stream, subject), subject.encode())
             expect_equal([d.payload for d in await collect(pull, 1, "the new filter")], [b"b"], "payload")
             await silence(pull, "the old filter")
+            await stream.consumer(ConsumerConfig(name="consumer"))
+            await stream.publish(on(stream, "c"), b"c")
+            expect_equal([d.payload for d in await collect(pull, 1, "no filter")], [b"c"], "payload")
 
 
 @check("C7")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from functools import partial
+from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -32,6 +33,8 @@ BAD_PATTERNS = ("", ".a", "a.", "a..b", "a b", ">.a", "a.>.b", "a*", "ä.*")
 # What follows the stream's own name; the first three would be good filters.
 BAD_SUBJECTS = ("*", ">", "a.*.b", "", ".a", "a.", "a..b", "a b", "a\r\nPING")
 BAD_FILTERS = ("", "a..b", "a b", ">.a", "a\r\nPING")
+# More seconds than a server can count.
+AGES = 1 << 40
 BAD_NAMES = ("", "a b", "a.b", "*", ">", "a/b")
 
 
@@ -100,8 +103,8 @@ async def bad_filters_are_refused(transport: Transport) -> None:
 
 
 @check("T2")
-async def a_ttl_below_one_second_is_refused(transport: Transport) -> None:
-    """A TTL of 0, or a negative one, is no way to say none."""
+async def a_ttl_out_of_range_is_refused(transport: Transport) -> None:
+    """A TTL of 0, a negative one, or one of millennia is no way to say none; nor can a message wait that long."""
     async with fresh_bucket(transport) as bucket, fresh_stream(transport) as stream:
         subject, target = on(stream, "a"), on(stream, "b")
         calls: dict[str, Callable[[int], Awaitable[object]]] = {
@@ -113,8 +116,12 @@ async def a_ttl_below_one_second_is_refused(transport: Transport) -> None:
             "schedule": lambda ttl: stream.schedule(subject, b"1", target=target, at=transport.now(), ttl=ttl),
         }
         for name, call in calls.items():
-            for ttl in (0, -1):
+            for ttl in (0, -1, AGES):
                 await refusal(InvalidSettingError, call(ttl), f"{name} with a ttl of {ttl}")
+        for at in (inf, nan, float(AGES), -float(AGES)):
+            await refusal(
+                InvalidSettingError, stream.schedule(subject, b"1", target=target, at=at), f"schedule at {at}"
+            )
         kept = ((await bucket.info()).values, (await stream.info()).messages)
         expect_equal(kept, (0, 0), "values and messages after refusals")
 
@@ -126,15 +133,15 @@ async def bad_settings_are_refused(transport: Transport) -> None:
     stream = StreamConfig(name=unique("stream"), subjects=(unique("subject"),))
     consumer = ConsumerConfig(name="consumer")
     names: list[dict[str, Any]] = [{"name": name} for name in BAD_NAMES]
-    for settings in [*names, {"history": 0}, {"ttl": -1.0}, {"marker_ttl": -1.0}]:
+    for settings in [*names, {"history": 0}, {"ttl": -1.0}, {"ttl": AGES}, {"marker_ttl": -1.0}]:
         await refusal(InvalidSettingError, transport.bucket(replace(bucket, **settings)), f"a bucket with {settings}")
-    for settings in [*names, {"max_age": -1.0}]:
+    for settings in [*names, {"max_age": -1.0}, {"max_age": AGES}]:
         await refusal(InvalidSettingError, transport.stream(replace(stream, **settings)), f"a stream with {settings}")
     for subject in ("", "a..b", "a b", ">.a"):
         call = transport.stream(replace(stream, subjects=(subject,)))
         await refusal(InvalidSubjectError, call, f"a stream of {subject!r}")
     async with fresh_stream(transport) as there:
-        for settings in [*names, {"ack_wait": -1.0}, {"backoff": (-1.0,)}]:
+        for settings in [*names, {"ack_wait": -1.0}, {"ack_wait": AGES}, {"backoff": (-1.0,)}]:
             bad = replace(consumer, **settings)
             await refusal(InvalidSettingError, there.consumer(bad), f"a consumer with {settings}")
     made = (await transport.delete_bucket(bucket.name), await transport.delete_stream(stream.name))
@@ -143,16 +150,21 @@ async def bad_settings_are_refused(transport: Transport) -> None:
 
 @check("T2")
 async def values_and_messages_have_a_largest_size(transport: Transport) -> None:
-    """What is above `max_value_size` or `max_msg_size` is refused; what is well below is taken."""
+    """What is above `max_value_size` or `max_msg_size` is refused; what is well below is taken. Headers count."""
     async with fresh_bucket(transport, max_value_size=1000) as bucket:
         await bucket.put("a", bytes(500))
         await refusal(PayloadTooLargeError, bucket.put("a", bytes(1001)), "put of 1,001 bytes of 1,000")
         entry = await bucket.get("a")
         expect_equal(entry and len(entry.value), 500, "bytes kept")
+        revision = await bucket.put("a", bytes(1000))
+        update = bucket.update("a", bytes(1000), revision)
+        await refusal(PayloadTooLargeError, update, "1,000 bytes of 1,000, and a revision to be compared")
     async with fresh_stream(transport, max_msg_size=1000) as stream:
         await stream.publish(on(stream, "a"), bytes(500))
         call = stream.publish(on(stream, "a"), bytes(1001))
         await refusal(PayloadTooLargeError, call, "publish of 1,001 bytes of 1,000")
+        call = stream.publish(on(stream, "a"), bytes(1000), headers={"A": "1"})
+        await refusal(PayloadTooLargeError, call, "publish of 1,000 bytes of 1,000, and a header")
         expect_equal((await stream.info()).messages, 1, "messages kept")
 
 

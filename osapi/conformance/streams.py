@@ -236,6 +236,10 @@ async def old_messages_make_room_for_new_ones(transport: Transport) -> None:
         kept = [await stream.get(receipt.sequence) is not None for receipt in receipts]
         expect((await stream.info()).bytes <= 5000, "a stream of 5,000 bytes holds more")
         expect(not kept[0] and kept[-1] and kept == sorted(kept), f"of ten messages are kept {kept}")
+        before = await stream.info()
+        call = stream.publish(on(stream, "a"), b"x" * 5000)
+        await refusal(LimitReachedError, call, "a message that is larger than the stream may be")
+        expect_equal(await stream.info(), before, "the stream after a message that is larger than it may be")
 
 
 @check("S4")

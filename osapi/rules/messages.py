@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from osapi.errors import InvalidSettingError
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[!-9;-~]+")
 _VALUE = re.compile(r"[^\r\n\x00]*")
 _MSG_ID = re.compile(r"[^\r\n\x00]+")
+
+# The server counts nanoseconds since 1970 in 63 bits, which end in 2262: what lives so long ends before. In seconds.
+LONGEST: Final = 3_155_760_000
+_LAST_MOMENT = 253_402_300_799  # a year has four digits
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
@@ -45,9 +49,22 @@ def check_ttl(ttl: int) -> int:
         InvalidSettingError
 
     """
-    if type(ttl) is not int or ttl < 1:
-        raise InvalidSettingError(ttl, "is not a lifetime of a message", "give whole seconds, at least 1, or None")
+    if type(ttl) is not int or not 1 <= ttl <= LONGEST:
+        raise InvalidSettingError(
+            ttl, "is not a lifetime of a message", f"give whole seconds, 1 to {LONGEST} (a hundred years), or None"
+        )
     return ttl
+
+
+def check_moment(at: float) -> None:
+    """Refuse what cannot be written down as a moment at which a message is due.
+
+    Raises:
+        InvalidSettingError
+
+    """
+    if not 0 <= at <= _LAST_MOMENT:
+        raise InvalidSettingError(at, "is not a moment", "give Unix seconds, before the year 10000")
 
 
 def headers_size(headers: Mapping[str, str]) -> int:

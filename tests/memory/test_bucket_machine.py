@@ -25,7 +25,7 @@ HEADERS = {
     "put": "",
     "delete": "KV-Operation: DEL\r\n",
     "purge": "KV-Operation: PURGE\r\nNats-Rollup: sub\r\n",
-    "expire": "Nats-Marker-Reason: MaxAge\r\n",
+    "expire": "Nats-Marker-Reason: MaxAge\r\nNats-Rollup: sub\r\n",
 }
 
 
@@ -50,7 +50,9 @@ class Model:
     ) -> int:
         self.revision += 1
         lines = HEADERS[change]
-        lines += f"Nats-TTL: {ttl}s\r\n" if ttl else ""
+        # One that is raised is written without its unit.
+        is_raised = self.config.history > 1 and ttl is not None and ttl < self.config.marker_ttl
+        lines += f"Nats-TTL: {int(self.config.marker_ttl)}\r\n" if is_raised else f"Nats-TTL: {ttl}s\r\n" if ttl else ""
         lines += f"Nats-Expected-Last-Subject-Sequence: {expected}\r\n" if expected is not None else ""
         self.headers[self.revision] = f"NATS/1.0\r\n{lines}\r\n" if lines else ""
         entry = Entry(key, value, self.revision, when, change)  # type: ignore[arg-type]
@@ -67,7 +69,8 @@ class Model:
         return self.revision
 
     def size(self, entry: Entry) -> int:
-        return 30 + len(f"$KV.b.{entry.key}") + len(self.headers[entry.revision]) + len(entry.value)
+        headers = len(self.headers[entry.revision])
+        return 30 + len(f"$KV.b.{entry.key}") + (headers + 4 if headers else 0) + len(entry.value)
 
     def pass_time(self, now: float) -> None:
         while due := [pair for pair in self.kept if pair[1] <= now]:

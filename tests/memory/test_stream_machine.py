@@ -46,6 +46,10 @@ def block(**lines: object) -> str:
     return f"NATS/1.0\r\n{told}\r\n" if told else ""
 
 
+def size(subject: str, payload: bytes, headers: str) -> int:
+    return 30 + len(subject) + len(payload) + (len(headers) + 4 if headers else 0)
+
+
 def seconds(ttl: int | None) -> str | None:
     return None if ttl is None else f"{ttl}s"
 
@@ -64,7 +68,7 @@ class Model:
         self.last = 0
 
     def size(self) -> int:
-        return sum(30 + len(m.subject) + len(m.payload) + len(m.headers) for m in self.kept)
+        return sum(size(m.subject, m.payload, m.headers) for m in self.kept)
 
     def publish(
         self, subject: str, payload: bytes, now: float, ttl: int | None, msg_id: str | None
@@ -81,13 +85,13 @@ class Model:
 
     def append(self, subject: str, payload: bytes, now: float, ttl: int | None, headers: str) -> Kept:
         config = self.config
-        size = 30 + len(subject) + len(payload) + len(headers)
+        taken = size(subject, payload, headers)
         same = [m for m in self.kept if m.subject == subject]
         if 0 < config.max_msgs_per_subject <= len(same):
             self.drop(same[0])
         if 0 < config.max_msgs <= len(self.kept):
             self.drop(self.kept[0])
-        while 0 < config.max_bytes < self.size() + size:
+        while 0 < config.max_bytes < self.size() + taken:
             self.drop(self.kept[0])
         lifetimes = [span for span in (ttl, config.max_age) if span]
         self.last += 1

@@ -12,19 +12,15 @@ from typing import TYPE_CHECKING
 
 from osapi.errors import ConflictError, LimitReachedError, PayloadTooLargeError
 from osapi.rules.messages import check_ttl
+from osapi.rules.room import OVERHEAD, OVERHEAD_OF_HEADERS, entry_room
 from osapi.transport import BucketInfo, Entry
 from osapi_memory.agenda import Deadlines, ignore
-from osapi_memory.room import entry_room
 from osapi_memory.subject_index import SubjectIndex, matcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from osapi.transport import BucketConfig
-
-# What JetStream adds to a stored message (filestore.go, memstore.go), and to a key: its subject is $KV.<bucket>.<key>.
-_OVERHEAD = {"file": 30, "memory": 16}
-_PREFIX = len("$KV..")
 
 
 class WatchCore:
@@ -51,6 +47,7 @@ class BucketCore:
         "_keys",
         "_least_ttl",
         "_overhead",
+        "_overhead_of_headers",
         "_revision",
         "_values",
         "_watches",
@@ -72,7 +69,9 @@ class BucketCore:
         self._values = 0
         self._bytes = 0
         self._headers: dict[int, int] = {}  # bytes of an entry's headers by its revision, where it has any
-        self._overhead = _OVERHEAD[config.storage] + _PREFIX + len(config.name)
+        # To JetStream a key is a subject.
+        self._overhead = OVERHEAD[config.storage] + len(f"$KV.{config.name}.")
+        self._overhead_of_headers = OVERHEAD_OF_HEADERS[config.storage]
         # A value that died before its predecessor's marker would leave watchers without one, so JetStream raises it.
         self._least_ttl = int(config.marker_ttl) if config.history > 1 else 0
 
@@ -153,7 +152,8 @@ class BucketCore:
             InvalidSettingError (ttl), PayloadTooLargeError, LimitReachedError
 
         """
-        self._check_size(key, value)
+        headers = 0 if ttl is None and expected is None else entry_room("put", ttl, expected)
+        self._check_size(key, len(value) + headers)
         if self._earliest <= now:
             self.advance(now)
         return self._put(self._keys.get(key), key, value, now, ttl, expected)
@@ -163,7 +163,7 @@ class BucketCore:
     ) -> int:
         """Store a value whose size and revision were compared, at a moment when nothing is due."""
         expires = self._expires(now, ttl)
-        headers = 0 if ttl is None and expected is None else entry_room("put", ttl, expected)
+        headers = 0 if ttl is None and expected is None else self._room(entry_room("put", ttl, expected), ttl)
         if self.config.max_bytes >= 0:
             self._check_room(key, len(value) + headers, revisions)
         return self._store(revisions, Entry(key, value, self._revision + 1, now), expires, headers)
@@ -175,7 +175,7 @@ class BucketCore:
             ConflictError; and all that `put` raises.
 
         """
-        self._check_size(key, value)
+        self._check_size(key, len(value) + entry_room("put", ttl, 0))
         if self._earliest <= now:
             self.advance(now)
         revisions = self._keys.get(key)
@@ -190,7 +190,7 @@ class BucketCore:
             ConflictError; and all that `put` raises.
 
         """
-        self._check_size(key, value)
+        self._check_size(key, len(value) + entry_room("put", ttl, revision))
         self._expect(key, revision, now)
         return self._put(self._keys.get(key), key, value, now, ttl, revision)
 
@@ -201,9 +201,11 @@ class BucketCore:
             ConflictError, LimitReachedError
 
         """
+        headers = entry_room("delete", None, revision)
+        self._check_size(key, headers)
         self._expect(key, revision, now)
         revisions = self._keys.get(key)
-        headers = entry_room("delete", None, revision)
+        headers = self._room(headers)
         self._check_room(key, headers, revisions)
         marker = Entry(key, b"", self._revision + 1, now, "delete")
         return self._store(revisions, marker, self._expires(now, None), headers)
@@ -215,9 +217,11 @@ class BucketCore:
             ConflictError, InvalidSettingError (ttl), LimitReachedError
 
         """
+        headers = entry_room("purge", ttl, revision)
+        self._check_size(key, headers)
         self._expect(key, revision, now)
         expires = self._expires(now, ttl)
-        headers = entry_room("purge", ttl, revision)
+        headers = self._room(headers, ttl)
         self._check_room(key, headers, self._keys.get(key))
         for entry in self._keys.pop(key, ()):
             self._forget(entry)
@@ -279,7 +283,7 @@ class BucketCore:
         if self.config.marker_ttl and expired.change == "put":
             marker = Entry(expired.key, b"", self._revision + 1, when, "expire")
             ttl = int(self.config.marker_ttl)
-            self._store(None, marker, self._expires(when, ttl), entry_room("expire", ttl, None))
+            self._store(None, marker, self._expires(when, ttl), self._room(entry_room("expire", ttl, None)))
 
     # --- Steps ---------------------------------------------------------------------------------------------
 
@@ -315,10 +319,16 @@ class BucketCore:
         seconds = max(check_ttl(ttl), self._least_ttl)
         return now + (min(seconds, age) if age else seconds)
 
-    def _check_size(self, key: str, value: bytes) -> None:
-        # JetStream looks at the size before it compares revisions.
-        if 0 <= self.config.max_value_size < len(value):
-            raise PayloadTooLargeError(f"value of {key}", len(value), self.config.max_value_size)
+    def _check_size(self, key: str, size: int) -> None:
+        # JetStream looks at the size, headers included, before it compares revisions.
+        if 0 <= self.config.max_value_size < size:
+            raise PayloadTooLargeError(f"value of {key}", size, self.config.max_value_size)
+
+    def _room(self, headers: int, ttl: int | None = None) -> int:
+        """Return what headers take where they are stored; a lifetime that was raised is written without its unit."""
+        if not headers:
+            return 0
+        return headers + self._overhead_of_headers - (ttl is not None and ttl < self._least_ttl)
 
     def _check_room(self, key: str, size: int, revisions: list[Entry] | None) -> None:
         limit = self.config.max_bytes

@@ -10,6 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from osapi.errors import LimitReachedError, PayloadTooLargeError
+from osapi.rules.room import stored_size
 from osapi.transport import Message
 from osapi_memory.agenda import Deadlines, ignore
 from osapi_memory.by_subject import BySubject
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
     from osapi.transport import StreamConfig
 
-# What JetStream adds to a stored message (filestore.go, memstore.go).
-_OVERHEAD = {"file": 30, "memory": 16}
-
 
 class LogCore:
     """What one stream keeps; `messages` may be read by whoever shares it, and written only here."""
@@ -30,7 +28,6 @@ class LogCore:
         "_expiries",
         "_ids",
         "_ids_in_order",
-        "_overhead",
         "_removed",
         "_rooms",
         "_window",
@@ -56,7 +53,6 @@ class LogCore:
         self.bytes = 0
         self._removed = removed
         self._expiries: Deadlines[tuple[float, int]] = Deadlines(lambda expiry: expiry[1] in self.messages, alarm)
-        self._overhead = _OVERHEAD[config.storage]
         self._rooms: dict[int, int] = {}  # bytes of a message's headers by its sequence, where it has any
         self._ids: dict[str, int] = {}
         self._ids_in_order: deque[tuple[float, str]] = deque()
@@ -76,10 +72,10 @@ class LogCore:
         """Store a message and return it, under the next sequence; `room` is what its headers take.
 
         Raises:
-            PayloadTooLargeError, LimitReachedError
+            LimitReachedError
 
         """
-        size = self.check_size(subject, payload, room)
+        size = self.check_fits(subject, payload, room)
         self._make_room(subject, size)
         self.last = sequence = self.last + 1
         message = Message(subject, payload, sequence, now, headers)
@@ -99,7 +95,8 @@ class LogCore:
         """Remove a message that is kept."""
         message = self.messages.pop(sequence)
         self.subjects.discard(message.subject, sequence)
-        self.bytes -= self._overhead + len(message.subject) + len(message.payload) + self._rooms.pop(sequence, 0)
+        room = self._rooms.pop(sequence, 0)
+        self.bytes -= stored_size(self.config.storage, len(message.subject), len(message.payload), room)
         # Each sequence is passed once in the life of the stream, so this is O(1) a message.
         while self.first <= self.last and self.first not in self.messages:
             self.first += 1
@@ -128,18 +125,26 @@ class LogCore:
             del self._ids[in_order.popleft()[1]]
         return self._ids.get(msg_id, 0)
 
-    def check_size(self, subject: str, payload: bytes, room: int) -> int:
+    def check_size(self, subject: str, payload: bytes, room: int) -> None:
+        """Refuse a message that is too large, headers included.
+
+        Raises:
+            PayloadTooLargeError
+
+        """
+        size = len(payload) + room
+        if 0 <= self.config.max_msg_size < size:
+            raise PayloadTooLargeError(f"message on {subject}", size, self.config.max_msg_size)
+
+    def check_fits(self, subject: str, payload: bytes, room: int) -> int:
         """Return what a message would take, if it can be stored at all.
 
         Raises:
-            PayloadTooLargeError, LimitReachedError
+            LimitReachedError
 
         """
         config = self.config
-        size = len(payload) + room
-        if 0 <= config.max_msg_size < size:
-            raise PayloadTooLargeError(f"message on {subject}", size, config.max_msg_size)
-        size += self._overhead + len(subject)
+        size = stored_size(config.storage, len(subject), len(payload), room)
         if 0 < config.max_bytes < size:
             # Dropping everything else would not help, and a receipt for what is not kept would be a lie.
             raise LimitReachedError(f"stream {config.name}: {size} bytes do not fit, max_bytes is {config.max_bytes}")

@@ -9,14 +9,16 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from osapi.errors import InvalidSettingError, LimitReachedError, MismatchError, MissingError
 from osapi.rules.dead_letters import DELETED
+from osapi.rules.room import ROLLUP, message_room, schedule_room, scheduled_room
 from osapi.transport import ConsumerInfo, Published, StreamInfo
 from osapi_memory.agenda import Agenda, ignore
 from osapi_memory.consumer_core import ConsumerCore
 from osapi_memory.dead_letters import GivenUp, unheard
 from osapi_memory.log_core import LogCore
-from osapi_memory.room import message_room, schedule_room, scheduled_room
 from osapi_memory.subject_index import SubjectIndex
 
 if TYPE_CHECKING:
@@ -86,12 +88,15 @@ class StreamCore:
         """
         self._tick(now)
         log = self._log
-        # A repeated publish resolves an uncertain one, so it must find its id even when the stream is full by now.
-        if msg_id is not None and (known := log.known(msg_id, now)):
-            return Published(known, duplicate=True)
         room = 0
         if headers or ttl is not None or msg_id is not None:
             room = message_room(headers, ttl, msg_id if self.config.duplicate_window else None)
+        log.check_size(subject, payload, room)
+        if self.config.discard == "old":
+            log.check_fits(subject, payload, room)
+        # A repeated publish resolves an uncertain one, so it must find its id even when the stream is full by now.
+        if msg_id is not None and (known := log.known(msg_id, now)):
+            return Published(known, duplicate=True)
         message = log.append(subject, payload, headers, now, log.expires(now, ttl), msg_id, room)
         if self._freed:  # dropped messages freed slots
             self._settle(now)
@@ -121,9 +126,10 @@ class StreamCore:
         self._tick(now)
         room = schedule_room(headers, target, ttl)
         self._log.check_size(subject, payload, room)
+        room += ROLLUP
         if self.config.discard == "new":
             raise InvalidSettingError("discard", "is 'new', with which nothing can be scheduled", "use 'old'")
-        self._log.check_size(target, payload, scheduled_room(headers, subject, ttl))
+        self._log.check_fits(target, payload, scheduled_room(headers, subject, ttl))
         message = self._log.append(subject, payload, headers, now, self._log.expires(now, None), room=room)
         for older in list(self._log.subjects.of(subject))[:-1]:  # a schedule is a rollup of its subject
             self._log.remove(older)
@@ -186,6 +192,11 @@ class StreamCore:
 
         """
         self._tick(now)
+        # What it means is also what is told of it.
+        if config.backoff:
+            config = replace(config, ack_wait=config.backoff[0])
+        if set(config.filters) == set(self.config.subjects):
+            config = replace(config, filters=())
         consumer = self.consumers.get(config.name)
         if consumer is None:
             consumer = self._create(config)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from functools import partial
-from math import isfinite
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
 from osapi.configs import check_consumer
-from osapi.errors import ClosedError, InvalidSettingError, InvalidSubjectError, PayloadTooLargeError
-from osapi.rules.messages import check_headers, check_msg_id, check_ttl, headers_size
+from osapi.errors import ClosedError, InvalidSubjectError, PayloadTooLargeError
+from osapi.rules.messages import check_headers, check_moment, check_msg_id, check_ttl, headers_size
 from osapi.rules.subjects import MAX_SUBJECT_BYTES, check_filter, check_subject, heads
 from osapi_memory.pull import MemoryPull
 from osapi_memory.subject_index import matcher
@@ -83,8 +82,7 @@ class MemoryStream:
             self._check_subject(target)
             if subject == target:
                 raise InvalidSubjectError(target, "is the schedule's own subject", "give another as the target")
-            if not isfinite(at):
-                raise InvalidSettingError(at, "is not a moment", "give Unix seconds")
+            check_moment(at)
             kept = self._check(target, payload, headers, ttl, None)
             return core.schedule(subject, payload, kept, self._now(), target=target, at=at, ttl=ttl)
 
@@ -252,7 +250,7 @@ class MemoryConsumer:
 
     async def info(self) -> ConsumerInfo:
         """Return where it stands."""
-        return await self._stream.consumer_info(self._config.name)
+        return replace(await self._stream.consumer_info(self._config.name), config=self._config)
 
     @asynccontextmanager
     async def _pull(self) -> AsyncGenerator[MemoryPull]:

@@ -101,10 +101,15 @@ def consumer_document(config: ConsumerConfig, filters: list[str]) -> dict[str, A
     }
 
 
-def consumer_config(document: dict[str, Any], subject_at: int) -> ConsumerConfig:
-    """Read a consumer's configuration back; what other programs may have set besides is left out."""
+def consumer_config(document: dict[str, Any], subjects: list[str], subject_at: int) -> ConsumerConfig:
+    """Read a consumer's configuration back; what other programs may have set besides is left out.
+
+    Who has all `subjects` of the stream has no filters. Our part of a subject begins at `subject_at`.
+    """
     single = document.get("filter_subject")
     filters = document.get("filter_subjects") or ([single] if single else [])
+    if set(filters) == set(subjects):
+        filters = []
     return ConsumerConfig(
         name=document.get("durable_name") or document.get("name", ""),
         filters=tuple(pattern[subject_at:] for pattern in filters),

@@ -9,7 +9,7 @@ import trio
 
 from osapi.configs import overlapping
 from osapi.errors import ClosedError, ConflictError, InvalidKeyError, OsapiError, PayloadTooLargeError
-from osapi.rules.messages import check_ttl
+from osapi.rules.messages import check_ttl, headers_size
 from osapi.rules.subjects import check_key, check_key_pattern
 from osapi.transport import BucketInfo
 from osapi_nats.api import MESSAGE_TOO_LARGE, WRONG_LAST_SEQUENCE, StreamAnswer
@@ -183,7 +183,8 @@ class NatsKeyValue:
         if ack.error.err_code == WRONG_LAST_SEQUENCE:
             raise ConflictError(key, expected or 0, ack.error.last_sequence)
         if ack.error.err_code == MESSAGE_TOO_LARGE:
-            raise PayloadTooLargeError(f"value of {key}", len(value), self._config.max_value_size)
+            size = len(value) + headers_size(sent)
+            raise PayloadTooLargeError(f"value of {key}", size, self._config.max_value_size)
         raise await self._api.refused(ack.error, self._name, self._what)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from math import isfinite
 from typing import TYPE_CHECKING
 
 import trio
@@ -12,16 +11,15 @@ import trio
 from osapi.configs import check_consumer
 from osapi.errors import (
     ClosedError,
-    InvalidSettingError,
     InvalidSubjectError,
     LimitReachedError,
     PayloadTooLargeError,
 )
-from osapi.rules.messages import check_headers, check_msg_id, check_ttl
+from osapi.rules.messages import check_headers, check_moment, check_msg_id, check_ttl, headers_size
+from osapi.rules.room import ROLLUP, scheduled_room, stored_size
 from osapi.rules.subjects import check_filter, check_subject, heads, matches
 from osapi.transport import ConsumerInfo, Published, StreamInfo
 from osapi_nats.api import (
-    MESSAGE_TOO_LARGE,
     Answer,
     ConsumerAnswer,
     ConsumerList,
@@ -43,12 +41,16 @@ if TYPE_CHECKING:
 
 
 class NatsStream:
-    """Implements `osapi.transport.Stream`; `prefix` is the namespace with its dot, or nothing."""
+    """Implements `osapi.transport.Stream`; `prefix` is the namespace with its dot, or nothing.
 
-    def __init__(self, api: Api, config: StreamConfig, name: str, prefix: str) -> None:
+    `subjects` are the stream's at the server.
+    """
+
+    def __init__(self, api: Api, config: StreamConfig, name: str, prefix: str, subjects: list[str]) -> None:
         self.api = api
         self.name = name
         self.prefix = prefix
+        self._subjects = subjects
         self._config = config
         self._what = f"stream {config.name}"
         self._heads = heads(config.subjects)
@@ -79,6 +81,8 @@ class NatsStream:
                 sent["Nats-Msg-Id"] = msg_id
         if ttl is not None:
             sent["Nats-TTL"] = f"{check_ttl(ttl)}s"
+        self._check_size(subject, payload, sent)
+        self._check_fits(subject, payload, headers_size(sent))
         return await self._publish(subject, payload, sent)
 
     async def schedule(
@@ -96,13 +100,16 @@ class NatsStream:
         self._check_subject(target)
         if subject == target:
             raise InvalidSubjectError(target, "is the schedule's own subject", "give another as the target")
-        if not isfinite(at):
-            raise InvalidSettingError(at, "is not a moment", "give Unix seconds")
+        check_moment(at)
         sent = _checked(headers)
         sent["Nats-Schedule"] = f"@at {_stamp(at)}"
         sent["Nats-Schedule-Target"] = f"{self.prefix}{target}"
         if ttl is not None:
             sent["Nats-Schedule-TTL"] = f"{check_ttl(ttl)}s"
+        kept = headers or {}
+        self._check_size(subject, payload, sent)
+        self._check_fits(subject, payload, headers_size(sent) + ROLLUP)
+        self._check_fits(target, payload, scheduled_room(kept, f"{self.prefix}{subject}", ttl))
         return await self._publish(subject, payload, sent)
 
     async def get(self, sequence: int) -> Message | None:
@@ -150,9 +157,24 @@ class NatsStream:
         ack = await self.api.publish(f"{self.prefix}{subject}", payload, headers or None, what)
         if ack.error is None:
             return Published(ack.seq, ack.duplicate)
-        if ack.error.err_code == MESSAGE_TOO_LARGE:
-            raise PayloadTooLargeError(what, len(payload), self._config.max_msg_size)
         raise await self.api.refused(ack.error, self.name, self._what)
+
+    def _check_size(self, subject: str, payload: bytes, headers: dict[str, str]) -> None:
+        what = f"message on {subject}"
+        self.api.link.check_size(what, payload, headers)
+        size = len(payload) + headers_size(headers)
+        if 0 <= self._config.max_msg_size < size:
+            raise PayloadTooLargeError(what, size, self._config.max_msg_size)
+
+    def _check_fits(self, subject: str, payload: bytes, headers: int) -> None:
+        # The server gives a receipt for a message that is larger than the stream may be, drops all others to make
+        # room, and then that one too.
+        config = self._config
+        if config.max_bytes < 0 or config.discard == "new":
+            return
+        size = stored_size(config.storage, len(self.prefix) + len(subject.encode()), len(payload), headers)
+        if size > config.max_bytes:
+            raise LimitReachedError(f"{self._what}: {size} bytes do not fit, max_bytes is {config.max_bytes}")
 
     def _check_subject(self, subject: str) -> None:
         check_subject(subject)
@@ -168,7 +190,9 @@ class NatsStream:
         """Create a durable consumer, or open it and replace its settings."""
         check_consumer(config, self._config.subjects)
         await trio.lowlevel.checkpoint_if_cancelled()
-        document = consumer_document(config, [f"{self.prefix}{pattern}" for pattern in config.filters])
+        # A consumer whose filters are taken away does not hear of new messages (seen with 2.15.1): name all instead.
+        filters = [f"{self.prefix}{pattern}" for pattern in config.filters] or self._subjects
+        document = consumer_document(config, filters)
         request = {"stream_name": self.name, "config": document}
         await self.api.write(
             f"CONSUMER.CREATE.{self.name}.{config.name}", request, ConsumerAnswer, f"consumer {config.name}"
@@ -183,7 +207,7 @@ class NatsStream:
         while True:
             page = await self.api.read(f"CONSUMER.LIST.{self.name}", {"offset": offset}, ConsumerList, self._what)
             for told in page.consumers:
-                found[told.name] = _info(consumer_config(told.config, len(self.prefix)), told)
+                found[told.name] = _info(consumer_config(told.config, self._subjects, len(self.prefix)), told)
             offset += len(page.consumers)
             if not page.consumers or offset >= page.total:
                 return [found[name] for name in sorted(found)]

@@ -60,7 +60,7 @@ class NatsTransport:
             prefix = self._in_subjects
             subjects = [f"{prefix}{subject}" for subject in config.subjects]
         await self._open(stream_document(name, subjects, config), f"stream {config.name}")
-        return NatsStream(self._api, config, name, prefix)
+        return NatsStream(self._api, config, name, prefix, subjects)
 
     async def delete_bucket(self, name: str) -> bool:
         """Remove a bucket with all it holds and say whether it was there."""

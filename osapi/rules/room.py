@@ -1,4 +1,4 @@
-"""How many bytes JetStream takes for headers, those of its own included: they count in every limit."""
+"""How many bytes JetStream takes for what it stores, headers of its own included: they count in every limit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from osapi.rules.messages import headers_size
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from osapi.transport import Change
+    from osapi.transport import Change, Storage
+
+# What is added to a stored message, and to one that has headers (filestore.go, memstore.go).
+OVERHEAD: dict[Storage, int] = {"file": 30, "memory": 16}
+OVERHEAD_OF_HEADERS: dict[Storage, int] = {"file": 4, "memory": 0}
+
+# The server adds it to a schedule, after it has looked at the size.
+ROLLUP = len("Nats-Rollup: sub\r\n")
 
 # A moment is written to the microsecond, so each takes the same.
 _AT = "@at 2026-01-01T00:00:00.000000Z"
@@ -20,15 +27,20 @@ _CHANGES: dict[Change, int] = {
     "put": 0,
     "delete": len("KV-Operation: DEL\r\n"),
     "purge": len("KV-Operation: PURGE\r\nNats-Rollup: sub\r\n"),
-    "expire": len("Nats-Marker-Reason: MaxAge\r\n"),
+    "expire": len("Nats-Marker-Reason: MaxAge\r\nNats-Rollup: sub\r\n"),
 }
+
+
+def stored_size(storage: Storage, subject: int, payload: int, headers: int) -> int:
+    """Return the bytes that a message takes of `max_bytes`, from the lengths of its parts."""
+    return OVERHEAD[storage] + subject + payload + (headers + OVERHEAD_OF_HEADERS[storage] if headers else 0)
 
 
 def entry_room(change: Change, ttl: int | None, expected: int | None) -> int:
     """Return the bytes for an entry of a bucket; a comparison is stored with what it let through."""
     size = _CHANGES[change]
     if ttl is not None:
-        size += _TTL + len(str(ttl))
+        size += _TTL + len(_duration(ttl) if change == "expire" else str(ttl))
     if expected is not None:
         size += _EXPECTED + len(str(expected))
     return size + _VERSION if size else 0
@@ -41,8 +53,8 @@ def message_room(headers: Mapping[str, str], ttl: int | None, msg_id: str | None
 
 
 def schedule_room(headers: Mapping[str, str], target: str, ttl: int | None) -> int:
-    """Return the bytes for a message that waits for its time."""
-    plan = {"Nats-Schedule": _AT, "Nats-Schedule-Target": target, "Nats-Rollup": "sub"}
+    """Return the bytes for a message that waits for its time; the server adds `ROLLUP` when it stores it."""
+    plan = {"Nats-Schedule": _AT, "Nats-Schedule-Target": target}
     return headers_size({**headers, **plan, **_lifetime("Nats-Schedule-TTL", ttl)})
 
 
@@ -50,6 +62,13 @@ def scheduled_room(headers: Mapping[str, str], schedule: str, ttl: int | None) -
     """Return the bytes for a message whose time has come, from its schedule's subject."""
     told = {"Nats-Scheduler": schedule, "Nats-Schedule-Next": "purge"}
     return headers_size({**headers, **told, **_lifetime("Nats-TTL", ttl)})
+
+
+def _duration(seconds: int) -> str:
+    """Return a lifetime as Go writes it, without its last letter: 90 is 1m30s."""
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes}m{seconds}" if hours else f"{minutes}m{seconds}" if minutes else str(seconds)
 
 
 def _lifetime(header: str, ttl: int | None) -> dict[str, str]:

@@ -1,0 +1,38 @@
+"""The in-memory broker and a real server cannot be told apart by what random scripts show."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+import osapi
+from osapi.transport import StreamConfig
+from osapi_memory import Broker
+from tests.nats.differential.buckets import BUCKETS
+from tests.nats.differential.run import compare_many
+from tests.nats.differential.streams import STREAMS
+
+if TYPE_CHECKING:
+    from tests.nats.differential.script import Kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "timed", "count", "at_once"),
+    [
+        (BUCKETS, False, 150, 6),
+        (STREAMS, False, 150, 6),
+        (BUCKETS, True, 40, 40),
+        (STREAMS, True, 40, 40),
+    ],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
+async def test_the_brokers_agree(kind: Kind, timed: bool, count: int, at_once: int, nats_server: str) -> None:
+    scripts = [kind.draw(Random(seed), timed) for seed in range(count)]
+    async with Broker() as broker, broker.connect() as memory, osapi.connect(nats_server) as real:
+        # Where there is no stream at all the server takes a folder away that it may be about to need.
+        await real.stream(StreamConfig(name="differential-stays", subjects=("differential-stays",)))
+        tally = await compare_many(kind, scripts, memory, real, at_once=at_once)
+    assert not tally.differences, str(tally.differences[0])
+    assert tally.compared > count // 2
