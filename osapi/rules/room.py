@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from osapi.rules.messages import headers_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from osapi.transport import Change, Storage
+
+Storage = Literal["file", "memory"]
+Change = Literal["put", "delete", "purge", "expire"]
 
 # What is added to a stored message, and to one that has headers (filestore.go, memstore.go).
 OVERHEAD: dict[Storage, int] = {"file": 30, "memory": 16}
