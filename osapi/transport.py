@@ -57,8 +57,9 @@ Of consumers
   C6  Delivering "new" starts at creation; from then on what arrives while nobody pulls is kept.
   C7  Creating a consumer that exists replaces its settings as a whole; `deliver` and `max_waiting` cannot change.
   C8  The filters of one consumer may not overlap; a message that matches is delivered once.
-  C9  A pull receives at most as many messages as it requested. Closing it gives its requests back; a message
-      that was already on its way is delivered again after `ack_wait`.
+  C9  A pull receives at most as many messages as it requested. Closing it gives its requests back, and what has
+      come and was not received: as `nak()` does. A message that is still on its way is delivered again after
+      `ack_wait`.
   C10 `inactive_threshold` after its last open pull was closed, a consumer is removed.
 """
 
@@ -525,6 +526,8 @@ class Stream(Protocol):
 
     async def purge(self, subject: str = ">") -> int:
         """Remove every message that matches, pending schedules included, and return how many.
+
+        A consumer may count one that was unanswered as such until it would be due again.
 
         Raises:
             InvalidSubjectError, DisconnectedError, UncertainError

@@ -127,6 +127,20 @@ async def a_ttl_out_of_range_is_refused(transport: Transport) -> None:
 
 
 @check("T2")
+async def headers_that_are_no_headers_are_refused(transport: Transport) -> None:
+    """A name with a blank, a value of two lines, and what a server takes for an order do not get into a message."""
+    wrong = ({"": "x"}, {"a b": "x"}, {"a:": "x"}, {"a": "x\r\ny"}, {"Nats-Msg-Id": "x"}, {"nats-rollup": "all"})
+    async with fresh_stream(transport) as stream:
+        subject, target = on(stream, "a"), on(stream, "b")
+        for headers in wrong:
+            call = stream.publish(subject, b"1", headers=headers)
+            await refusal(InvalidSettingError, call, f"publish with headers {headers}")
+            call = stream.schedule(subject, b"1", target=target, at=transport.now(), headers=headers)
+            await refusal(InvalidSettingError, call, f"schedule with headers {headers}")
+        expect_equal((await stream.info()).messages, 0, "messages after refusals")
+
+
+@check("T2")
 async def bad_settings_are_refused(transport: Transport) -> None:
     """Names that cannot be, negative durations and no history at all make nothing."""
     bucket = BucketConfig(name=unique("bucket"))

@@ -14,7 +14,7 @@ from osapi.flow.notify import notify_later
 from osapi.flow.parts import store_parts
 from osapi.rules import lifecycle
 from osapi.rules.records import SlotStatus
-from osapi.rules.retry import next_attempt
+from osapi.rules.retry import give_back, next_attempt
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -128,6 +128,8 @@ async def _await_next(store: Store, run: Run, record: Record) -> None:
 async def release(store: Store, run: Run, deaf: Callable[[], Awaitable[None]]) -> None:
     """Give an attempt back because its agent stops, within a second, whatever else is cancelled.
 
+    One that may not be started over has failed, and is a dead letter, as if its agent had fallen silent.
+
     `deaf` returns when the agent receives no more, so that the job goes to another.
     """
     claimed = run.claimed
@@ -137,7 +139,11 @@ async def release(store: Store, run: Run, deaf: Callable[[], Awaitable[None]]) -
                 # The other half of the time is for the record, which matters more.
                 with trio.move_on_after(_RELEASE_SECONDS / 2):
                     await run.conclude_reports()
-                await run.finish(lifecycle.release(claimed.record, f"{claimed.record.host} stopped", now=store.now()))
+                record = give_back(claimed.record, claimed.policy, now=store.now())
+                await run.finish(record)
+                if record.status is SlotStatus.FAILED:
+                    answer(claimed.delivery, record, given_up=True)
+                    return
             except TransportError as error:
                 _log.warning("job %s: could not be given back: %s", claimed.definition.id, error)
         await deaf()

@@ -2,8 +2,8 @@
 
 A label is `key:segment.segment`. It is matched by whole segments from the left: `group:web` and `group:web.dev`
 match an agent that declares `group: web.dev.us-east`, and `group:web.de` does not. Labels are compared as they are
-written, in upper and lower case; only hostnames are folded. `host` and what begins with `fact` are no keys of labels:
-selectors ask for hosts and facts by them.
+written, in upper and lower case; only hostnames are folded. `host` and `fact` are no keys of labels: selectors
+ask for hosts and facts by them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_LABELS = 64
 MAX_SEGMENTS = 16
 
-_KEY = r"(?!host:|fact)[A-Za-z0-9-][A-Za-z0-9_-]*"
+_KEY = r"(?!host:|fact:)[A-Za-z0-9-][A-Za-z0-9_-]*"
 _SEGMENT = r"[A-Za-z0-9_-]+"
 _LABEL = re.compile(rf"{_KEY}:{_SEGMENT}(?:\.{_SEGMENT}){{0,{MAX_SEGMENTS - 1}}}")
 _KEY_STRANGER = re.compile(r"[^A-Za-z0-9_-]")
@@ -70,7 +70,7 @@ def all_prefixes(labels: Mapping[str, str]) -> list[str]:
 def parse_label(text: str) -> Label:
     """Read a label: `key:segment.segment`, at most 16 segments and 200 bytes.
 
-    The key holds letters, digits, `-` and `_` but starts neither with `_` nor with `fact`, and is not `host`; a segment
+    The key holds letters, digits, `-` and `_` but does not start with `_`, and is neither `host` nor `fact`; a segment
     holds the same.
 
     Raises:
@@ -93,7 +93,7 @@ def _problem(label: str) -> str:
         "has no value after the colon": not value,
         "has a key that starts with `_`, which is reserved": key.startswith("_"),
         "has the key `host`, by which selectors ask for hostnames": key == "host",
-        "has a key that starts with `fact`, by which selectors ask for facts": key.startswith("fact"),
+        "has the key `fact`, by which selectors ask for facts": key == "fact",
         "has a key with a dot": "." in key,
         f"holds {stranger and stranger[0]!r}": stranger,
         "has an empty segment": "" in segments,

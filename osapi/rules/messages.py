@@ -20,7 +20,7 @@ _LAST_MOMENT = 253_402_300_799  # a year has four digits
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Refuse headers that would not survive the wire.
+    """Refuse headers that would not survive the wire, and those that the server would take for orders.
 
     Raises:
         InvalidSettingError
@@ -29,6 +29,8 @@ def check_headers(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise InvalidSettingError({name: value}, "is not a header", "give a name without blanks and one line")
+        if name.lower().startswith("nats-"):
+            raise InvalidSettingError({name: value}, "is a header of the server's own", "take a name without Nats-")
 
 
 def check_msg_id(msg_id: str) -> None:

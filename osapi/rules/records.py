@@ -63,7 +63,8 @@ class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
     `timeout` bounds one attempt. `attempts` counts those that end in a transient error; the wait after the
     n-th is `backoff * factor**(n-1)`, at most `max_backoff`; or, where there are `pauses`, the n-th of them, and the
     last again where there are fewer. It is varied by up to `jitter` of itself. `takeovers` counts how often another
-    agent may start over when the one that held the lease fell silent; 0 runs a job at most once.
+    agent may start over when the one that held the lease fell silent; 0 runs a job at most once: cut off by an agent
+    that stops, it has failed.
     """
 
     timeout: float = 60.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from osapi.errors import InvalidSettingError
+from osapi.rules import lifecycle
 
 if TYPE_CHECKING:
     from osapi.rules.records import Policy, Record
@@ -70,6 +71,13 @@ def failures(record: Record) -> int:
 def losses(record: Record) -> int:
     """Count the attempts whose holder fell silent."""
     return sum(attempt.outcome == "lost" for attempt in record.earlier)
+
+
+def give_back(record: Record, policy: Policy, *, now: float) -> Record:
+    """End the running attempt because its agent stops: another may start over, unless the job may run once only."""
+    if policy.takeovers:
+        return lifecycle.release(record, f"{record.host} stopped", now=now)
+    return lifecycle.fail(record, f"{record.host} stopped while it ran; no takeover is left", now=now)
 
 
 def next_attempt(

@@ -76,7 +76,7 @@ class Model:
         while due := [pair for pair in self.kept if pair[1] <= now]:
             entry, when = min(due, key=lambda pair: (pair[1], pair[0].revision))
             self.kept.remove((entry, when))
-            if self.config.marker_ttl and entry.change == "put" and not self.of(entry.key):
+            if self.config.marker_ttl and entry.change in {"put", "delete"} and not self.of(entry.key):
                 self.store(entry.key, b"", "expire", when, int(self.config.marker_ttl))
 
 

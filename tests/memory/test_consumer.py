@@ -44,7 +44,7 @@ def test_a_waiting_pull_survives_an_update() -> None:
 def test_other_filters_do_not_bring_back_what_was_passed_over() -> None:
     world = World(filters=("s.a",))
     world.publish("s.b", "s.a", "s.b")
-    world.pull(count=1)
+    world.pull(count=2)
     world.open(filters=("s.b",))
     world.pull(count=9)
     assert world.taken() == [("p", 2, 1)]

@@ -68,6 +68,10 @@ class Model:
                     record.is_over |= record.sequence < new[0].sequence and not record.deliveries
                 self.give(new[0], now)
             else:
+                if not 0 < self.config.max_ack_pending <= pending:
+                    # Whoever waits has looked at everything in vain.
+                    for record in self.records:
+                        record.is_over |= not record.deliveries
                 return
 
     def give(self, record: Record, now: float) -> None:
@@ -86,20 +90,19 @@ class Model:
         record.due = now + waits[record.deliveries - 1]
 
     def pass_time(self, now: float) -> None:
+        changed = any(r.is_pending for r in self.records if r.expires <= now)
         self.records = [r for r in self.records if r.expires > now]
         for record in self.records:
             if record.is_pending and record.due <= now:
+                changed = True
                 if self.config.max_deliver == 1:
                     record.is_over = True
                 else:
                     self.line_up(record)
-        self.dispatch(now)
+        if changed:
+            self.dispatch(now)
 
     def reconfigure(self, config: ConsumerConfig) -> None:
-        behind = any(not r.deliveries and not r.is_over and self.matches(r) for r in self.records)
-        if set(config.filters) != set(self.config.filters) and not behind:
-            for record in self.records:
-                record.is_over |= not record.deliveries
         self.config = config
 
 
@@ -156,8 +159,10 @@ class ConsumerMachine(RuleBasedStateMachine):
     @rule(subject=subjects, ttl=st.none() | st.integers(1, 3))
     def publish(self, subject: str, ttl: int | None) -> None:
         sequence = self.core.publish(subject, b"", {}, self.now, None, ttl).sequence
-        self.model.records.append(Record(sequence, subject, inf if ttl is None else self.now + ttl))
-        self.model.dispatch(self.now)
+        record = Record(sequence, subject, inf if ttl is None else self.now + ttl)
+        self.model.records.append(record)
+        if self.model.matches(record):
+            self.model.dispatch(self.now)
 
     @rule(number=st.integers(1, 2), count=st.integers(1, 2))
     def request(self, number: int, count: int) -> None:
@@ -179,9 +184,12 @@ class ConsumerMachine(RuleBasedStateMachine):
     @rule(sequence=st.integers(1, 6))
     def ack(self, sequence: int) -> None:
         self.core.answer(self.consumer, sequence, self.now)
+        # Only where there was no place left can an answer let others go.
+        stalled = 0 < self.model.config.max_ack_pending <= sum(record.is_pending for record in self.model.records)
         for record in self.model.records:
             record.is_over |= record.sequence == sequence and record.deliveries > 0
-        self.model.dispatch(self.now)
+        if stalled:
+            self.model.dispatch(self.now)
 
     @rule(sequence=st.integers(1, 6), delay=st.integers(0, 3))
     def nak(self, sequence: int, delay: float) -> None:
@@ -204,8 +212,10 @@ class ConsumerMachine(RuleBasedStateMachine):
     @rule(pattern=st.sampled_from([*SUBJECTS, ">"]))
     def purge(self, pattern: str) -> None:
         self.core.purge(pattern, self.now)
-        self.model.records = [r for r in self.model.records if not matches(pattern, r.subject)]
-        self.model.dispatch(self.now)
+        gone = [r for r in self.model.records if matches(pattern, r.subject)]
+        self.model.records = [r for r in self.model.records if r not in gone]
+        if any(record.is_pending for record in gone):
+            self.model.dispatch(self.now)
 
     @rule(
         filters=st.sampled_from(FILTERS),

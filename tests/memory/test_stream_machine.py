@@ -121,10 +121,10 @@ class Model:
     def pass_time(self, now: float) -> None:
         while due := [m for m in self.kept if min(m.expires, m.at) <= now]:
             message = min(due, key=lambda m: (min(m.expires, m.at), m.expires > m.at, m.sequence))
-            self.kept.remove(message)
             if message.at < message.expires and message.target is not None:
                 told = block(Scheduler=message.subject, Schedule_Next="purge", TTL=seconds(message.ttl))
                 self.append(message.target, message.payload, message.at, message.ttl, told)
+            self.kept = [m for m in self.kept if m is not message]
 
 
 class StreamMachine(RuleBasedStateMachine):

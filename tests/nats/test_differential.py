@@ -11,6 +11,7 @@ import osapi
 from osapi.transport import StreamConfig
 from osapi_memory import Broker
 from tests.nats.differential.buckets import BUCKETS
+from tests.nats.differential.consumers import CONSUMERS
 from tests.nats.differential.run import compare_many
 from tests.nats.differential.streams import STREAMS
 
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("kind", "timed", "count", "at_once"),
     [
-        (BUCKETS, False, 150, 6),
-        (STREAMS, False, 150, 6),
-        (BUCKETS, True, 40, 40),
-        (STREAMS, True, 40, 40),
+        (BUCKETS, False, 100, 6),
+        (STREAMS, False, 100, 6),
+        (CONSUMERS, False, 40, 6),
+        (BUCKETS, True, 30, 30),
+        (STREAMS, True, 30, 30),
+        (CONSUMERS, True, 20, 20),
     ],
     ids=lambda value: getattr(value, "name", str(value)),
 )

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 import osapi
 from osapi import SlotStatus
 from tests.library import operations as ops
 from tests.promises.conftest import until
+from tests.promises.test_dead_letters import letters
 
 if TYPE_CHECKING:
     from tests.promises.conftest import World
@@ -53,6 +55,30 @@ async def test_it_survives_a_restart(world: World) -> None:
             await client.undrain("a")
             assert (await handle.result())["a"].status is SlotStatus.COMPLETED
     assert ops.started[handle.id, "a"] == 1
+
+
+async def test_what_may_run_once_is_not_given_back(world: World) -> None:
+    once = osapi.Operations()
+    started: list[str] = []
+
+    @once.modify("test.once", policy=osapi.Policy(takeovers=0))
+    async def run(job: osapi.Job) -> None:
+        started.append(job.host)
+        await trio.sleep_forever()
+
+    world.settings = replace(world.settings, drain=0.2)
+    async with world.client(operations=once) as client:
+        async with world.agent("a", operations=once) as agent:
+            handle = await client.submit("test.once", target="a")
+            await until(lambda: bool(started))
+            assert agent.active == 1
+        async with world.agent("a", operations=once):
+            response = (await handle.result())["a"]
+            assert response.status is SlotStatus.FAILED
+            assert response.error == "a stopped while it ran; no takeover is left"
+            (letter,) = await letters(client, 1)
+            assert (letter.job_id, letter.reason) == (handle.id, response.error)
+    assert started == ["a"]
 
 
 async def test_a_drained_agent_leaves_as_any_other(world: World) -> None:

@@ -90,7 +90,7 @@ def test_what_a_selector_means(text: str, matched: bool) -> None:
         ("!web-01", "'web-01' has no colon, a hostname is written host:NAME"),
         ("group:web, site:x", "' site:x' holds ' '"),
         ("group:web,site:", "'site:' has no value after the colon"),
-        ("group:web,facts:x", "has a key that starts with `fact`"),
+        ("group:web,fact:x", "has the key `fact`"),
         ("host:", "has no hostname after `host:`"),
         ("!host:", "has no hostname after `host:`"),
         ("host:db_1", "holds '_' in a hostname"),

@@ -62,7 +62,7 @@ def test_targets(text: str, target: Target, address: str) -> None:
         ("_any@group:", "has no value after the colon"),
         ("_any@web-01", "has no colon"),
         ("_all@group:web", "names that start with `_` are reserved"),
-        ("fact:x", "has a key that starts with `fact`, by which selectors ask for facts"),
+        ("fact:x", "has the key `fact`, by which selectors ask for facts"),
         ("web@group:web", "holds '@'"),
         ("db-*", "holds '*'"),
         (None, "is of type NoneType, not text"),

@@ -1,9 +1,9 @@
 """Long runs against real servers that are killed on the way, and a fleet; each is judged, and reported with figures.
 
 outages: the only server is killed and started again, over and over. agents: processes of agents are killed. cluster:
-the leaders of three servers are killed. fleet: many agents register and answer broadcasts. All servers run here, on
-127.0.0.1, with stores of their own. The exit status is 1 if a job was lost, ran twice under one lease, or an agent was
-deaf for too long.
+the leaders of three servers are killed. fleet: many agents register and answer broadcasts. differential: random scripts
+get the same answers from the in-memory broker. All servers run here, on 127.0.0.1, with stores of their own. The exit
+status is 1 if a job was lost, ran twice under one lease, an agent was deaf for too long, or the brokers differ.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import osapi
 from osapi_nats.options import DRIVERS
 from osapi_nats.server import ServerSettings, run_server
 from tests.soak.cluster import run_cluster
+from tests.soak.differential import differential
 from tests.soak.fleet import fleet
 from tests.soak.killed_agents import killed_agents
 from tests.soak.log import Log
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from tests.soak.world import Report
 
-SCENARIOS: Final = ("outages", "agents", "cluster", "fleet")
+SCENARIOS: Final = ("outages", "agents", "cluster", "fleet", "differential")
 
 # No agent may be deaf for longer once its server, or its leader, is back; in seconds.
 _DEAF: Final = 5.0
@@ -65,6 +66,8 @@ async def run(scenario: str, driver: str, arguments: Namespace, log: Log) -> Rep
             return await outages(server, _SETTINGS, random, log, driver=driver, cycles=cycles, up=1.0, down=1.0)
         if scenario == "agents":
             return await killed_agents(server, _MORTAL, random, log, driver=driver, cycles=cycles)
+        if scenario == "differential":
+            return await differential(server, arguments.seed, driver=driver, cycles=cycles)
         size, processes = arguments.agents, arguments.processes
         return await fleet(server, osapi.Settings(), log, driver=driver, size=size, processes=processes)
 

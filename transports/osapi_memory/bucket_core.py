@@ -280,7 +280,7 @@ class BucketCore:
         return False
 
     def _mark_expiry(self, expired: Entry, when: float) -> None:
-        if self.config.marker_ttl and expired.change == "put":
+        if self.config.marker_ttl and expired.change in {"put", "delete"}:
             marker = Entry(expired.key, b"", self._revision + 1, when, "expire")
             ttl = int(self.config.marker_ttl)
             self._store(None, marker, self._expires(when, ttl), self._room(entry_room("expire", ttl, None)))

@@ -45,6 +45,7 @@ class ConsumerCore:
         "_give_up",
         "_messages",
         "_new",
+        "_newest",
         "_pending",
         "_waiting",
         "config",
@@ -56,12 +57,14 @@ class ConsumerCore:
         self,
         config: ConsumerConfig,
         messages: Mapping[int, Message],
+        newest: Callable[[], int],
         give_up: Callable[[int, int], None] = unheard,
     ) -> None:
         self.config = config
-        self.position = 0  # the last sequence that was delivered for the first time
+        self.position = 0  # up to this sequence everything was delivered, or passed over
         self.pulls: dict[PullCore, None] = {}
         self._messages = messages
+        self._newest = newest
         self._give_up = give_up  # called with a sequence and its deliveries when `max_deliver` is reached
         self._agenda: Agenda[int] = Agenda()
         self._new: OrderedDict[int, Message] = OrderedDict()
@@ -152,8 +155,8 @@ class ConsumerCore:
         """Return when `advance` should be called next, infinity for never."""
         return self._agenda.next_due()
 
-    def advance(self, now: float) -> None:
-        """Line up again what was not answered in time."""
+    def advance(self, now: float) -> bool:
+        """Line up again what was not answered in time, and tell if there was any."""
         late: list[int] = []
         while due := self._agenda.pop(now):
             late.append(due[1])
@@ -163,6 +166,7 @@ class ConsumerCore:
                 self._give_up(sequence, self._pending.pop(sequence))
             else:
                 self._again[sequence] = None
+        return bool(late)
 
     # --- Handing out ---------------------------------------------------------------------------------------
 
@@ -182,6 +186,14 @@ class ConsumerCore:
             if pull.wanted:
                 waiting.append(pull)
             pull.sink(message, deliveries)
+        if waiting and not self._new and not self.is_stalled:
+            # Whoever looked for a match in vain has looked at everything.
+            self.position = self._newest()
+
+    @property
+    def is_stalled(self) -> bool:
+        """Tell whether as many are unanswered as may be."""
+        return 0 < self.config.max_ack_pending <= len(self._pending)
 
     def _next(self) -> tuple[Message, int] | None:
         # Redeliveries come first and need no slot: they still have theirs.
@@ -192,7 +204,7 @@ class ConsumerCore:
                 self._give_up(sequence, self._pending.pop(sequence))
             else:
                 return self._messages[sequence], deliveries
-        if not self._new or 0 < self.config.max_ack_pending <= len(self._pending):
+        if not self._new or self.is_stalled:
             return None
         self.position, message = self._new.popitem(last=False)
         return message, 1

@@ -88,8 +88,10 @@ class MemoryPull:
             self.stream.request(self.consumer, self.core, self._outstanding, now)
 
     def close(self, error: Exception) -> None:
-        """End; what was not yet received is dropped, and so delivered again after `ack_wait`."""
+        """End; what has come and was not received is given back."""
         self.stream.close_pull(self.consumer, self.core, self.connection.broker.now())
+        for delivery in self._inbox.items:
+            delivery.nak()
         self._inbox.items.clear()
         self._inbox.end(error)
 

@@ -282,25 +282,32 @@ class StreamCore:
 
     def answer(self, consumer: ConsumerCore, sequence: int, now: float) -> None:
         """Take an ack or a term. It counts even if the wait for it is just over and no timer has run yet."""
-        if consumer.release(sequence) and consumer.waiting:
+        consumer = self._named(consumer)
+        was_stalled = consumer.is_stalled
+        if consumer.release(sequence) and was_stalled and consumer.waiting:
             self._tick(now)
             consumer.dispatch(now)
 
     def term(self, consumer: ConsumerCore, sequence: int, deliveries: int, reason: str, now: float) -> None:
         """Take a term of one delivery. JetStream tells of it even if the message had ended before."""
-        if self.consumers.get(consumer.config.name) is consumer:
+        if consumer.config.name in self.consumers:
             self.gave_up(GivenUp(consumer.config.name, sequence, deliveries, reason))
         self.answer(consumer, sequence, now)
 
     def nak(self, consumer: ConsumerCore, sequence: int, delay: float, now: float) -> None:
         """Take a nak."""
         self._tick(now)
+        consumer = self._named(consumer)
         consumer.nak(sequence, delay, now)
         consumer.dispatch(now)
 
     def in_progress(self, consumer: ConsumerCore, sequence: int, now: float) -> None:
         """Take a sign of life. Like an answer it counts even if the wait is just over."""
-        consumer.in_progress(sequence, now)
+        self._named(consumer).in_progress(sequence, now)
+
+    def _named(self, consumer: ConsumerCore) -> ConsumerCore:
+        """Return who answers go to: they name the consumer, which may have been deleted and made anew."""
+        return self.consumers.get(consumer.config.name, consumer)
 
     # --- Time ----------------------------------------------------------------------------------------------
 
@@ -320,8 +327,8 @@ class StreamCore:
                 self._fire(due[1], when)
         while timed := self._consumer_times.pop(now):
             consumer = timed[1]
-            consumer.advance(now)
-            self._freed[consumer] = None
+            if consumer.advance(now):
+                self._freed[consumer] = None
             self._rearm(consumer)
         while idle := self._idle.pop(now):
             self._delete(idle[1])
@@ -342,10 +349,12 @@ class StreamCore:
     def _fire(self, sequence: int, when: float) -> None:
         schedule = self._log.messages[sequence]
         target, ttl = self._targets[sequence]
-        self._log.remove(sequence)
         expires = self._log.expires(when, ttl)
         room = scheduled_room(schedule.headers, schedule.subject, ttl)
-        self._route(self._log.append(target, schedule.payload, schedule.headers, when, expires, room=room))
+        message = self._log.append(target, schedule.payload, schedule.headers, when, expires, room=room)
+        if sequence in self._log.messages:  # unless it was the oldest, and had to make room
+            self._log.remove(sequence)
+        self._route(message)
 
     # --- Steps ---------------------------------------------------------------------------------------------
 
@@ -378,7 +387,7 @@ class StreamCore:
         limit = self.config.max_consumers if self.config.max_consumers > 0 else DEFAULT_MAX_CONSUMERS
         if len(self.consumers) >= limit:
             raise LimitReachedError(f"stream {self.config.name} has {limit} consumers: set max_consumers to allow more")
-        consumer = ConsumerCore(config, self._log.messages, partial(self._on_given_up, config.name))
+        consumer = ConsumerCore(config, self._log.messages, self._newest, partial(self._on_given_up, config.name))
         consumer.set_alarm(partial(self._consumer_times.set, consumer))
         if config.deliver == "new":
             consumer.position = self._log.last
@@ -398,9 +407,7 @@ class StreamCore:
         consumer.config = config
         if set(old.filters) == set(config.filters):
             return
-        # What has been passed over stays so: only a consumer that lags behind finds older messages for new filters.
-        if not consumer.new:
-            consumer.position = self._log.last
+        # What has been passed over stays so; what nobody has asked for yet is found by the new filters.
         for pattern in old.filters or (">",):
             self._interest.remove(pattern, consumer)
         self._refiltered[consumer] = None
@@ -416,6 +423,9 @@ class StreamCore:
             consumer.refill(messages[seq] for seq in sequences if seq > consumer.position)
         else:
             consumer.refill(())
+
+    def _newest(self) -> int:
+        return self._log.last
 
     def _delete(self, name: str) -> bool:
         consumer = self.consumers.pop(name, None)

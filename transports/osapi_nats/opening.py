@@ -6,9 +6,7 @@ from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-import trio
-
-from osapi.errors import DisconnectedError, InvalidSettingError
+from osapi.errors import InvalidSettingError
 from osapi.nursery import background
 from osapi_nats.api import Api
 from osapi_nats.link import Link
@@ -25,9 +23,6 @@ if TYPE_CHECKING:
 
 # Each module has an `open_connection`; only the one that is used is imported.
 _MODULES = {"native": "osapi_nats.native", "nats-py": "osapi_nats.nats_py"}
-
-# So long the end of a block waits for its last answers and deletions to go out, in seconds.
-_FLUSH = 1.0
 
 
 def open_transport(url: str) -> AbstractAsyncContextManager[Transport]:
@@ -58,8 +53,8 @@ async def open_connection(options: Options) -> AsyncGenerator[Transport]:
             await transport.check_jetstream()
             yield transport
         finally:
+            # Leaving its block the connection sends what was posted: last answers and deletions.
             link.close()
-            await _flush(connection)
 
 
 def _driver(name: str) -> Callable[[Options], AbstractAsyncContextManager[Connection]]:
@@ -69,11 +64,3 @@ def _driver(name: str) -> Callable[[Options], AbstractAsyncContextManager[Connec
     except ModuleNotFoundError as error:
         raise InvalidSettingError(name, f"needs {error.name}", "pip install 'osapi[nats]'") from error
     return found
-
-
-async def _flush(connection: Connection) -> None:
-    with trio.move_on_after(_FLUSH, shield=True):
-        try:
-            await connection.flush()
-        except DisconnectedError:
-            return

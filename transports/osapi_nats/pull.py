@@ -106,8 +106,10 @@ class NatsPull:
         self._inbox.end(error)
 
     def close(self, error: Exception) -> None:
-        """End; what was not yet received is dropped, and so delivered again after `ack_wait`."""
+        """End; what has come and was not received is given back."""
         self._leave()
+        for delivery in self._inbox.items:
+            delivery.nak()
         self._inbox.items.clear()
         self._inbox.end(error)
 

@@ -160,6 +160,17 @@ class ZeroTtlMeansNone(StreamProxy):
 
 
 @breaks("T2")
+class HeadersThatAreNoneAreLeftOut(StreamProxy):
+    """Headers that cannot be sent are not."""
+
+    async def publish(self, subject: str, payload: bytes, **options: Any) -> Published:
+        try:
+            return await self.inner.publish(subject, payload, **options)
+        except InvalidSettingError:
+            return await self.inner.publish(subject, payload)
+
+
+@breaks("T2")
 class BadNamesAreEscaped(TransportProxy):
     """A bucket's name that cannot be is changed into one that can."""
 

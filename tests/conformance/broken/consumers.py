@@ -306,6 +306,19 @@ class ClosedPullsKeepTheirMessages(ConsumerProxy):
 
 
 @breaks("C9")
+class ClosedPullsForgetTheirMessages(ConsumerProxy):
+    """What had come and was not received is not given back."""
+
+    @asynccontextmanager
+    async def pull(self) -> AsyncGenerator[Pull]:
+        async with super().pull() as pull:
+            yield pull
+            with trio.move_on_after(0.01):
+                while True:
+                    await pull.receive()
+
+
+@breaks("C9")
 class AnswersAreLostWithTheirPull(DeliveryProxy):
     """An answer after its pull was closed goes nowhere."""
 

@@ -7,4 +7,12 @@ within a quarter of a second of the moment at which it changes. A script that wa
 """
 
 # script      what a script is, what became of a step       run         runs one on both sides, finds what differs
-# buckets     streams
+# buckets     streams     consumers
+
+from __future__ import annotations
+
+from tests.nats.differential.buckets import BUCKETS
+from tests.nats.differential.consumers import CONSUMERS
+from tests.nats.differential.streams import STREAMS
+
+KINDS = (BUCKETS, STREAMS, CONSUMERS)
