@@ -183,7 +183,7 @@ class NatsKeyValue:
         if ack.error.err_code == WRONG_LAST_SEQUENCE:
             raise ConflictError(key, expected or 0, ack.error.last_sequence)
         if ack.error.err_code == MESSAGE_TOO_LARGE:
-            size = len(value) + headers_size(sent)
+            size = len(value) + (headers_size(sent) if sent else 0)
             raise PayloadTooLargeError(f"value of {key}", size, self._config.max_value_size)
         raise await self._api.refused(ack.error, self._name, self._what)
 

@@ -9,10 +9,10 @@ from uuid import uuid4
 
 import trio
 
-from osapi.errors import ClosedError
+from osapi.errors import ClosedError, OsapiError
 from osapi.nursery import background
-from osapi.transport import BucketConfig
-from tests.nats.differential.script import Kind, Script, some, step, with_waits
+from osapi.transport import BucketConfig, Write
+from tests.nats.differential.script import Kind, Script, refusal, some, step, with_waits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -49,6 +49,11 @@ class BucketSide:
 
     async def update(self, key: str, value: bytes, ttl: int | None, off: int) -> object:
         return await self._bucket.update(key, value, max(0, await self._newest(key) + off), ttl=ttl)
+
+    async def write_many(self, keys: list[str], value: bytes, ttl: int | None, off: int) -> object:
+        writes = [Write(key, value, max(0, await self._newest(key) + off), ttl) for key in keys]
+        done = await self._bucket.write_many(writes)
+        return [refusal(one) if isinstance(one, OsapiError) else one for one in done]
 
     async def delete(self, key: str, off: int | None) -> object:
         revision = None if off is None else max(0, await self._newest(key) + off)
@@ -140,8 +145,8 @@ async def open_side(transport: Transport, settings: dict[str, Any]) -> AsyncGene
 # --- Drawing -------------------------------------------------------------------------------------------------
 
 _OFTEN = {
-    "put": 6, "create": 5, "update": 6, "delete": 4, "purge": 3, "get": 3, "get_many": 1, "history": 3, "keys": 2,
-    "info": 3, "watch": 2, "unwatch": 1, "wrong": 1,
+    "put": 6, "create": 5, "update": 6, "write_many": 2, "delete": 4, "purge": 3, "get": 3, "get_many": 1,
+    "history": 3, "keys": 2, "info": 3, "watch": 2, "unwatch": 1, "wrong": 1,
 }  # fmt: skip
 
 
@@ -175,6 +180,9 @@ def _step(random: Random, ttls: list[int | None]) -> Step:
         "put": partial(step, "put", key=key, value=value, ttl=ttl),
         "create": partial(step, "create", key=key, value=value, ttl=ttl),
         "update": partial(step, "update", key=key, value=value, ttl=ttl, off=random.choice([0, 0, 0, -1, 1, -99])),
+        "write_many": partial(
+            step, "write_many", keys=random.sample(KEYS, 2), value=value, ttl=ttl, off=random.choice([0, 0, 1])
+        ),
         "delete": partial(step, "delete", key=key, off=off),
         "purge": partial(step, "purge", key=key, ttl=ttl, off=off),
         "get": partial(step, "get", key=key),
