@@ -85,7 +85,7 @@ def check_consumer(config: ConsumerConfig, subjects: Iterable[str]) -> None:
     _require(config.deliver in ("all", "new"), "deliver", config.deliver, "'all' or 'new'")
     for seconds in (config.ack_wait, *config.backoff):
         # Below a millisecond the floating-point clock would stand still between one delivery and the next.
-        _require(0.001 <= seconds <= LONGEST, "ack_wait or backoff", seconds, f"0.001 s to {LONGEST} s")
+        _require(0.001 <= seconds <= LONGEST, "ack_wait or backoff", seconds, f"at least 0.001 s, at most {LONGEST}")
     _check_limits(config, ("max_deliver", "max_ack_pending"))
     if 0 < config.max_deliver < len(config.backoff):
         raise InvalidSettingError(config.backoff, f"is longer than max_deliver {config.max_deliver}", "shorten it")
