@@ -181,7 +181,11 @@ class BucketCore:
         revisions = self._keys.get(key)
         if revisions is not None and revisions[-1].change == "put":
             raise ConflictError(key, 0, revisions[-1].revision)
-        return self._put(revisions, key, value, now, ttl, revisions[-1].revision if revisions else 0)
+        if revisions is None:
+            return self._put(None, key, value, now, ttl, 0)
+        marker = revisions[-1].revision
+        self._check_size(key, len(value) + entry_room("put", ttl, marker))
+        return self._put(revisions, key, value, now, ttl, marker)
 
     def update(self, key: str, value: bytes, revision: int, now: float, ttl: int | None = None) -> int:
         """Store a value if `revision` is the newest of the key, markers counting; 0 where there is none.
