@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """What we store the NATS client of others reads, and the other way round: nats-py's own KeyValue and JetStream."""
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import nats
-import nats.errors
 import nats.js.errors
 import pytest
 import trio
@@ -46,7 +46,7 @@ async def theirs(url: str, act: Callable[[JetStreamContext], Awaitable[T]]) -> T
     async def run() -> T:
         client = await nats.connect(url)
         try:
-            with_timeout = asyncio.wait_for(act(client.jetstream()), 20)  # pyright: ignore[reportUnknownMemberType]
+            with_timeout = asyncio.wait_for(act(client.jetstream()), 20)
             return await with_timeout
         finally:
             await client.close()
@@ -55,7 +55,7 @@ async def theirs(url: str, act: Callable[[JetStreamContext], Awaitable[T]]) -> T
 
 
 async def read_all(bucket: TheirBucket) -> list[tuple[str, bytes | None, int | None, str | None]]:
-    watcher: Any = await bucket.watchall()  # pyright: ignore[reportUnknownMemberType]
+    watcher: Any = await bucket.watchall()
     entries: list[tuple[str, bytes | None, int | None, str | None]] = []
     async for entry in watcher:
         if entry is None:  # so they say that the first set is complete
