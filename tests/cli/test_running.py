@@ -15,7 +15,7 @@ import osapi
 from osapi_api import Security
 from osapi_cli.local import TOKEN, URL
 from osapi_cli.problems import ProblemError, UnavailableError
-from osapi_cli.running import broker, controller
+from osapi_cli.running import broker, controller, keys
 from osapi_cli.running.keys import keep_token, make_folder, secret, told_url
 from osapi_cli.running.lifetime import Lifetime
 from osapi_cli.running.logs import ForPeople, ForPrograms
@@ -206,6 +206,24 @@ def test_a_secret_is_made_once_and_read_from_then_on(tmp_path: Path) -> None:
     first = secret(tmp_path / "osapi" / "key")
     assert (len(first), secret(tmp_path / "osapi" / "key")) == (64, first)
     assert [path.name for path in (tmp_path / "osapi").iterdir()] == ["key"]
+
+
+def test_two_programs_that_start_at_once_agree_on_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_folder(tmp_path / "osapi")
+    path = tmp_path / "osapi" / "key"
+    others: list[str] = []
+
+    def look(at: Path) -> str:
+        # The other one is faster by just so much.
+        if not others:
+            monkeypatch.undo()
+            others.append(secret(at))
+            return ""
+        raise AssertionError
+
+    monkeypatch.setattr(keys, "read_private", look)
+    assert secret(path) == others[0]
+    assert path.read_text() == f"{others[0]}\n"
 
 
 def test_a_token_is_kept_while_it_is_good_and_replaced_when_it_is_not(tmp_path: Path) -> None:
