@@ -491,6 +491,11 @@ class Client:
         """
         return await self._states.undrain(await self._known_host(hostname))
 
+    @property
+    def enrols(self) -> bool:
+        """Tell whether this client has keys to see who is pending, and to decide."""
+        return self._keyring is not None and self._keyring.ledger is not None
+
     async def pending(self) -> Sequence[Applicant]:
         """Return the keys that wait to be accepted as those of agents, by hostname.
 

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Self
 
 from osapi.client import Client
+from osapi.flow.sealed import check_keys
 from osapi.nursery import background
 
 if TYPE_CHECKING:
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from osapi.settings import Settings
+    from osapi.signer import Signer
     from osapi.transport import Transport
+    from osapi.trust import Trust
 
 
 class Scheduler:
@@ -23,12 +26,24 @@ class Scheduler:
     two steps, each due time becomes exactly one job, or is told of as missed, skipped or refused in its schedule. When
     one enters its block it looks at every schedule once, for what was due while nobody was there.
 
+    It takes a `signer` and `trust` as a client does.
+
     Raises:
         MismatchError, DisconnectedError, UncertainError: when the block is entered.
 
     """
 
-    def __init__(self, transport: Transport, *, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        settings: Settings | None = None,
+        signer: Signer | None = None,
+        trust: Trust | None = None,
+    ) -> None:
+        check_keys(signer, trust)
+        self._signer = signer
+        self._trust = trust
         self._transport = transport
         self._settings = settings
         self._block = AsyncExitStack()
@@ -47,6 +62,7 @@ class Scheduler:
     @asynccontextmanager
     async def _open(self) -> AsyncGenerator[None]:
         # The jobs are those of a client like any other: followed, and settled in time.
-        async with Client(self._transport, settings=self._settings) as client, background() as nursery:
+        one = Client(self._transport, settings=self._settings, signer=self._signer, trust=self._trust)
+        async with one as client, background() as nursery:
             await nursery.start(client.schedules.serve)
             yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from osapi_api import agents, dead_letters, domain, health, jobs, live, orders, rollouts
+from osapi_api import agents, dead_letters, domain, enrolment, health, jobs, live, orders, rollouts
 
 if TYPE_CHECKING:
     import osapi
@@ -18,6 +18,7 @@ FIXED: Final[tuple[Endpoint, ...]] = (
     *dead_letters.ENDPOINTS,
     *agents.ENDPOINTS,
     *orders.AGENT_ENDPOINTS,
+    *enrolment.ENDPOINTS,
     *rollouts.ENDPOINTS,
     *health.ENDPOINTS,
 )

@@ -33,6 +33,8 @@ _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (errors.UnknownRolloutError, 404),
     # A target that nobody answers to is a mistake in the request; only /agent/{hostname} is about that host itself.
     (errors.NotFoundError, 400),
+    (errors.EnrolmentError, 400),
+    (errors.UntrustedError, 409),
     (errors.ConflictError, 409),
     (errors.IllegalTransitionError, 409),
     (errors.LimitReachedError, 503),
