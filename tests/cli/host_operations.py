@@ -171,6 +171,7 @@ async def delete_dns(job: osapi.Job, data: Interface) -> DnsUpdated:
 
 @operations.query("network.ping.run")
 async def ping(job: osapi.Job, data: Address) -> Pinged:
+    """Send three packets to an address."""
     if data.address == "192.0.2.9":
         return Pinged(3, 0, 100.0, None, None, None)
     return Pinged(3, 3, 0.0, 0.0005, 0.001, 0.0123)

@@ -28,6 +28,9 @@ AGENTS: Final[Mapping[str, Mapping[str, str]]] = {
     "db-01": {"group": "db"},
 }
 
+# An agent is told to take no jobs by the answer to its heartbeat.
+_SETTINGS: Final = osapi.Settings(heartbeat=0.2)
+
 
 class Service(NamedTuple):
     """Where a server listens, and whoever may ask it anything."""
@@ -61,12 +64,19 @@ def serving(operations: osapi.Operations, agents: Mapping[str, Mapping[str, str]
             broker = await stack.enter_async_context(Broker())
             for name, labels in agents.items():
                 wire = await stack.enter_async_context(broker.connect())
-                await stack.enter_async_context(osapi.Agent(wire, operations, hostname=name, labels=labels))
+                await stack.enter_async_context(
+                    osapi.Agent(wire, operations, hostname=name, labels=labels, settings=_SETTINGS)
+                )
             transport = await stack.enter_async_context(broker.connect())
-            client = await stack.enter_async_context(osapi.Client(transport, operations))
+            client = await stack.enter_async_context(osapi.Client(transport, operations, settings=_SETTINGS))
             options = osapi_api.Options(job_timeout=20.0)
             app = osapi_api.create_app(
-                client, transport=transport, operations=operations, security=SECURITY, options=options
+                client,
+                transport=transport,
+                operations=operations,
+                security=SECURITY,
+                options=options,
+                settings=_SETTINGS,
             )
             nursery = await stack.enter_async_context(trio.open_nursery())
             started.extend(await nursery.start(_serve, app, shutdown))

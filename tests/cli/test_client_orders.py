@@ -186,10 +186,12 @@ def test_who_waits_is_accepted_or_rejected(client: Client) -> None:
         assert client("agent", "accept", "--hostname", "new", "--fingerprint", "SHA256:a+/b") == (0, "done\n", "")
         assert client.json("agent", "accept", "--hostname", "new") == {"message": "done"}
         assert client("agent", "reject", "--hostname", "new") == (0, "done\n", "")
+        assert client("agent", "reject", "--hostname", "new", "--fingerprint", "x").status == 0
     assert asked == [
         "POST /api/agent/new/accept?fingerprint=SHA256%3Aa%2B%2Fb HTTP/1.1",
         "POST /api/agent/new/accept HTTP/1.1",
         "POST /api/agent/new/reject HTTP/1.1",
+        "POST /api/agent/new/reject?fingerprint=x HTTP/1.1",
     ]
 
 

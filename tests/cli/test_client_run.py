@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,3 +94,26 @@ def test_what_an_operation_takes_is_shown(client: Client) -> None:
     assert set(json.loads(schema)["properties"]) == {"interface_name", "servers", "search_domains", "override_dhcp"}
     assert client.json("run", "--list", "node.uptime.get")["schema"] is None
     assert client("run", "--list", "node.uptime.get").out.endswith("Takes no data.\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "test.sleep", "-T", "_all", "--data", "0"),
+        ("node", "command", "exec", "-T", "_all", "--command", "x"),
+        ("node", "command", "shell", "-T", "_all", "--command", "x"),
+    ],
+)
+def test_who_does_not_wait_gets_the_job(client: Client, arguments: tuple[str, ...]) -> None:
+    ended = client(*arguments, "--detach")
+    found = re.fullmatch(r"Job (\S+) is submitted\.\n", ended.out)
+
+    assert (ended.status, ended.err) == (0, "")
+    assert found is not None
+    assert client("job", "watch", "--job-id", found[1]).status == 0
+    assert client.json(*arguments, "--detach").keys() == {"job_id"}
+
+
+def test_who_does_not_wait_is_told_what_is_wrong_all_the_same(client: Client) -> None:
+    assert client("run", "test.ecko", "--detach").err.startswith("osapi: the server has no operation 'test.ecko'; did")
+    assert client("run", "test.echo", "-T", "web-09", "--data", "1", "--detach").status == 1

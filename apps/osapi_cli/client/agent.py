@@ -13,6 +13,13 @@ from osapi_cli.group import Program, global_flags
 if TYPE_CHECKING:
     from osapi_cli.group import Flags
 
+_fingerprint = click.option(
+    "--fingerprint",
+    type=WORDS,
+    metavar="F",
+    help="That of the key which is meant, as the host itself shows it. Without it, it is the only one that waits.",
+)
+
 
 @click.group(cls=Program)
 @global_flags
@@ -42,7 +49,7 @@ def get(flags: Flags, hostname: str) -> int:
 @global_flags
 @click.pass_obj
 def drain(flags: Flags, hostname: str) -> int:
-    """Let an agent finish what it does and take no more jobs, until it is undrained."""
+    """Let an agent finish what it does and take no more jobs, until it is undrained: Draining, then Cordoned."""
     return work.agent.order(flags, hostname, "drain")
 
 
@@ -69,12 +76,7 @@ def pending(flags: Flags) -> int:
     )
 )
 @hostname_option
-@click.option(
-    "--fingerprint",
-    type=WORDS,
-    metavar="F",
-    help="The fingerprint that the host itself shows. Without it, whoever calls itself so is accepted.",
-)
+@_fingerprint
 @global_flags
 @click.pass_obj
 def accept(flags: Flags, hostname: str, fingerprint: str | None) -> int:
@@ -84,8 +86,9 @@ def accept(flags: Flags, hostname: str, fingerprint: str | None) -> int:
 
 @agent.command(epilog=examples("osapi client agent reject --hostname web-01"))
 @hostname_option
+@_fingerprint
 @global_flags
 @click.pass_obj
-def reject(flags: Flags, hostname: str) -> int:
-    """Turn an agent away that waits to be accepted."""
-    return work.agent.order(flags, hostname, "reject")
+def reject(flags: Flags, hostname: str, fingerprint: str | None) -> int:
+    """Turn an agent away that waits to be accepted, or one that was accepted."""
+    return work.agent.order(flags, hostname, "reject", fingerprint=fingerprint)

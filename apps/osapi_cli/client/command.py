@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 import click
 
 from osapi_cli.client import work
-from osapi_cli.client.options import ITEMS, WORDS, AnyCommand, examples, flags_of, target_of, target_option
+from osapi_cli.client.options import (
+    ITEMS,
+    WORDS,
+    AnyCommand,
+    detach_option,
+    examples,
+    flags_of,
+    target_of,
+    target_option,
+)
 from osapi_cli.group import Program, global_flags
 
 if TYPE_CHECKING:
@@ -31,6 +40,7 @@ def _shared(command: AnyCommand) -> AnyCommand:
             help="When it is killed, 1 to 300 seconds.",
         ),
         click.option("--stdout", "raw", is_flag=True, help=_STDOUT),
+        detach_option,
         target_option,
     )
     for option in reversed(options):
@@ -67,10 +77,11 @@ def execute(
     timeout: int,
     *,
     raw: bool,
+    detach: bool,
 ) -> int:
     """Run a program, without a shell."""
     body = {"command": program, "args": [*(arguments or ()), *more], "cwd": cwd, "timeout": timeout}
-    return work.command.run(flags_of(ctx), target_of(ctx), "exec", body, raw=raw)
+    return work.command.run(flags_of(ctx), target_of(ctx), "exec", body, raw=raw, detach=detach)
 
 
 @command.command(
@@ -83,7 +94,7 @@ def execute(
 @_shared
 @global_flags
 @click.pass_context
-def shell(ctx: click.Context, line: str, cwd: str | None, timeout: int, *, raw: bool) -> int:
+def shell(ctx: click.Context, line: str, cwd: str | None, timeout: int, *, raw: bool, detach: bool) -> int:
     """Run a line in /bin/sh."""
     body = {"command": line, "cwd": cwd, "timeout": timeout}
-    return work.command.run(flags_of(ctx), target_of(ctx), "shell", body, raw=raw)
+    return work.command.run(flags_of(ctx), target_of(ctx), "shell", body, raw=raw, detach=detach)

@@ -106,8 +106,8 @@ def ask(
     *,
     query: Mapping[str, object] | None = None,
     body: Any = None,
+    headers: Mapping[str, str] | None = None,
     also: tuple[int, ...] = (),
-    patience: float = PATIENCE,
 ) -> Answer:
     """Send one request to the server of the configuration and return its answer; `also` are statuses that are none bad.
 
@@ -116,7 +116,7 @@ def ask(
 
     """
     server = find_server(flags.configuration())
-    request = Request(method=method, path=path, query=query or {}, body=body, patience=patience)
+    request = Request(method=method, path=path, query=query or {}, body=body, headers=headers or {})
     return exits.run(partial(_ask, server, request, also))
 
 

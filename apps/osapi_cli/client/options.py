@@ -78,6 +78,12 @@ def target_of(ctx: click.Context) -> str:
     return found
 
 
+def detach_option(command: AnyCommand) -> AnyCommand:
+    """Give a command the flag --detach."""
+    told = "Print the job's id at once, and wait for nobody; `osapi client job watch` follows it."
+    return click.option("--detach", is_flag=True, help=told)(command)
+
+
 def job_id_option(command: AnyCommand) -> AnyCommand:
     """Give a command the flag --job-id."""
     return click.option("--job-id", type=WORDS, required=True, metavar="ID", help="The id of the job.")(command)

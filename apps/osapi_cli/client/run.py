@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from osapi_cli.client import work
-from osapi_cli.client.options import WORDS, examples, flags_of, target_of, target_option
+from osapi_cli.client.options import WORDS, detach_option, examples, flags_of, target_of, target_option
 from osapi_cli.group import global_flags
 
 
@@ -15,19 +15,20 @@ from osapi_cli.group import global_flags
         "osapi client run --list network.ping.run",
         "osapi client run node.uptime.get -T _all",
         'osapi client run network.ping.run -T web-01 --data \'{"address": "192.0.2.1"}\'',
-        "osapi client run backup.start -T group:db --data @request.json",
+        "osapi client run backup.start -T group:db --data @request.json --detach",
     )
 )
 @click.argument("operation", type=WORDS, required=False)
 @click.option("--data", metavar="JSON", help="What the operation is given; @FILE reads it from there, - from stdin.")
 @click.option("--list", "listing", is_flag=True, help="Show the operations that there are, or what this one takes.")
+@detach_option
 @target_option
 @global_flags
 @click.pass_context
-def run(ctx: click.Context, operation: str | None, data: str | None, *, listing: bool) -> int:
+def run(ctx: click.Context, operation: str | None, data: str | None, *, listing: bool, detach: bool) -> int:
     """Run any operation that the server offers, those of its own included."""
     if listing:
         return work.run.describe(flags_of(ctx), operation)
     if operation is None:
         raise click.UsageError("missing OPERATION; `osapi client run --list` shows those that there are", ctx)
-    return work.run.run(flags_of(ctx), operation, target_of(ctx), data)
+    return work.run.run(flags_of(ctx), operation, target_of(ctx), data, detach=detach)

@@ -10,10 +10,10 @@ import msgspec
 import trio
 
 from osapi.nursery import background
-from osapi_cli import exits
+from osapi_cli import exits, output
 from osapi_cli.client import progress, shapes
 from osapi_cli.client.follow import follow
-from osapi_cli.client.http import Answer, Request, connect, part, send
+from osapi_cli.client.http import Answer, Request, ask, connect, part, send
 from osapi_cli.client.server import find_server
 from osapi_cli.problems import RefusedError, UnavailableError
 
@@ -44,6 +44,22 @@ def ask_hosts(flags: Flags, method: str, path: str, *, body: Any = None, of: str
     key = {"Idempotency-Key": f'"{uuid4()}"'}
     request = Request(method=method, path=path, body=body, headers=key, patience=FOR_HOSTS)
     return exits.run(partial(_ask, server, request, of))
+
+
+def submit(flags: Flags, method: str, path: str, body: Any) -> int:
+    """Let the server ask hosts, show which job that is, and wait for nobody.
+
+    Raises:
+        ConfigurationError, UnavailableError, RefusedError, SignalledError
+
+    """
+    answer = ask(flags, method, path, body=body, headers={"Prefer": "respond-async"})
+    created = answer.read(shapes.JobCreated)
+    if flags.json:
+        output.show_json({"job_id": created.job_id})
+    else:
+        output.show([output.Paragraph(f"Job {created.job_id} is submitted.")])
+    return exits.OK
 
 
 async def _ask(server: Server, request: Request, of: str) -> Answer:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from osapi_cli import exits, output
 from osapi_cli.client.http import part
 from osapi_cli.client.tables import Results, Row, View, pretty, status_of, summary
-from osapi_cli.client.waiting import ask_hosts
+from osapi_cli.client.waiting import ask_hosts, submit
 from osapi_cli.output import Code, Heading
 
 if TYPE_CHECKING:
@@ -27,9 +27,11 @@ class CommandRow(Row, frozen=True, kw_only=True):
     truncated: bool = False
 
 
-def run(flags: Flags, target: str, kind: str, body: Mapping[str, Any], *, raw: bool) -> int:
+def run(flags: Flags, target: str, kind: str, body: Mapping[str, Any], *, raw: bool, detach: bool) -> int:
     """Run a command on hosts and show what it wrote, for people, as JSON, or as it is."""
     given = {name: value for name, value in body.items() if value is not None}
+    if detach:
+        return submit(flags, "POST", f"/node/{part(target)}/command/{kind}", given)
     answer = ask_hosts(flags, "POST", f"/node/{part(target)}/command/{kind}", body=given, of=target)
     results = answer.read(Results)
     if flags.json:

@@ -15,7 +15,7 @@ from osapi_cli import exits, output
 from osapi_cli.client.description import as_object, operations
 from osapi_cli.client.http import part
 from osapi_cli.client.tables import Results, Row, View, compact, pretty, status_of
-from osapi_cli.client.waiting import ask_hosts
+from osapi_cli.client.waiting import ask_hosts, submit
 from osapi_cli.output import Code, Heading, Paragraph, Table
 from osapi_cli.problems import RefusedError
 
@@ -36,11 +36,14 @@ class AnyRow(Row, frozen=True, kw_only=True):
     data: Any = None
 
 
-def run(flags: Flags, operation: str, target: str, data: str | None) -> int:
+def run(flags: Flags, operation: str, target: str, data: str | None, *, detach: bool) -> int:
     """Run an operation on hosts."""
     body = None if data is None else _data(data)
+    path = f"/operation/{part(target)}/{part(operation)}"
     try:
-        answer = ask_hosts(flags, "POST", f"/operation/{part(target)}/{part(operation)}", body=body, of=target)
+        if detach:
+            return submit(flags, "POST", path, body)
+        answer = ask_hosts(flags, "POST", path, body=body, of=target)
     except RefusedError as error:
         raise _unknown(flags, operation, error) from error
     results = answer.read(Results)
