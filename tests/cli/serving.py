@@ -16,6 +16,7 @@ import osapi_api
 from osapi_memory import Broker
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Generator, Mapping
 
     from quart_trio import QuartTrio
@@ -126,7 +127,7 @@ def stream(*lines: str) -> bytes:
 
 
 @contextmanager
-def answering(*answers: bytes) -> Generator[tuple[str, list[str]]]:
+def answering(*answers: bytes, tls: ssl.SSLContext | None = None) -> Generator[tuple[str, list[str]]]:
     """Take connections on loopback, give each the next of these answers, the last one for ever, and close it.
 
     The block gets the URL, and the lines with which requests begin as they come, and after which event they ask.
@@ -139,6 +140,11 @@ def answering(*answers: bytes) -> Generator[tuple[str, list[str]]]:
                 connection, _ = listener.accept()
             except OSError:
                 return
+            if tls:
+                try:
+                    connection = tls.wrap_socket(connection, server_side=True)
+                except OSError:  # whoever does not trust us is gone
+                    continue
             with connection:
                 head = _head(connection)
                 if head:
@@ -151,7 +157,7 @@ def answering(*answers: bytes) -> Generator[tuple[str, list[str]]]:
         thread = threading.Thread(target=answer_all, args=(listener,))
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}", asked
+            yield f"http{'s' if tls else ''}://127.0.0.1:{listener.getsockname()[1]}", asked
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             thread.join()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
 from tests.cli.program import osapi
 from tests.cli.serving import PROBLEM, answer, answering
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.conftest import Client
 
 URL = "OSAPI_CONTROLLER_CLIENT_URL"
@@ -110,6 +114,23 @@ def test_a_server_in_trouble(client: Client, status: int) -> None:
         check(client, 69, f"the server at {url}: the broker cannot be reached")
 
 
+def test_a_certificate_is_checked(client: Client, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    with answering(answer(200, b'{"status": "ok"}'), tls=tls) as (url, asked):
+        client.environment.setenv(URL, url)
+        refused = client("health", "liveness")
+        assert asked == []
+        authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+        client.environment.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+        assert client("health", "liveness") == (0, "ok\n", "")
+
+    assert (refused.status, refused.out, refused.err.count("\n")) == (69, "", 1)
+    assert refused.err.startswith(f"osapi: the server at {url} cannot be trusted: ")
+    assert refused.err.endswith("; $SSL_CERT_FILE may name the authority's certificate\n")
+
+
 def test_no_token(client: Client) -> None:
     client.environment.delenv(TOKEN)
     told = (
@@ -181,3 +202,50 @@ def test_as_a_process(client: Client) -> None:
 
     assert (ended.status, ended.err) == (0, "")
     assert ended.out.endswith("1 host: 1 ok, 0 failed, 0 skipped\n")
+
+
+# --- What `osapi start` has left ----------------------------------------------------------------------------------
+
+
+def left(folder: Path, name: str, content: str, mode: int = 0o600) -> Path:
+    """Write a file of the state folder."""
+    file = folder / "osapi" / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(content, encoding="utf-8")
+    file.chmod(mode)
+    return file
+
+
+def test_without_a_configuration_the_server_of_this_user_is_asked(client: Client, tmp_path: Path) -> None:
+    left(tmp_path, "url", f"{client.service.url}\n")
+    left(tmp_path, "token", f"{client.service.token}\n")
+    client.environment.delenv(URL)
+    client.environment.delenv(TOKEN)
+
+    assert client(*COMMAND).status == 0
+
+
+def test_its_token_does_not_go_to_another_server(client: Client, tmp_path: Path) -> None:
+    left(tmp_path, "token", client.service.token)
+    client.environment.delenv(TOKEN)
+
+    assert client(*COMMAND).status == 77
+
+
+def test_a_token_that_others_may_read_is_not_used(client: Client, tmp_path: Path) -> None:
+    left(tmp_path, "url", client.service.url)
+    file = left(tmp_path, "token", client.service.token, 0o644)
+    client.environment.delenv(URL)
+    client.environment.delenv(TOKEN)
+    ended = client(*COMMAND)
+
+    assert (ended.status, ended.out, ended.err.count("\n")) == (78, "", 1)
+    assert ended.err.startswith(f"osapi: {file}: has mode 0644, so that others may use it; ")
+
+
+def test_a_server_of_this_user_that_was_killed(client: Client, tmp_path: Path) -> None:
+    url = unused()
+    left(tmp_path, "url", url)
+    client.environment.delenv(URL)
+
+    check(client, 69, f"the server at {url} refused the connection: is `osapi controller start` running?")

@@ -102,7 +102,7 @@ class _Happened(_Watched):
         if self.as_json:
             output.show_json_line(msgspec.Raw(data))
         else:
-            output.show([output.Paragraph(f"Job {end.job_id} is {end.status}: {end.summary}")])
+            output.show([output.Paragraph(_said(end))])
 
 
 class _Written(_Watched):
@@ -137,7 +137,14 @@ class _Written(_Watched):
             if rest:
                 self._write(stream, f"[{host}] {rest}\n")
         if status_of(end.status) != exits.OK:
-            exits.tell(f"job {end.job_id} is {end.status}: {end.summary}")
+            exits.tell(_said(end))
 
     def _write(self, stream: str, text: str) -> None:
         output.write_raw(*((text, "") if stream == "stdout" else ("", text)))
+
+
+def _said(end: shapes.JobEnd) -> str:
+    # Of one host, the summary is the status, with what there is to say about it.
+    return (
+        f"Job {end.job_id} is {end.summary if end.summary.startswith(end.status) else f'{end.status}: {end.summary}'}"
+    )
