@@ -117,7 +117,7 @@ def test_a_server_in_trouble(client: Client, status: int) -> None:
 def test_a_certificate_is_checked(client: Client, tmp_path: Path) -> None:
     authority = trustme.CA()
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)  # pyright: ignore[reportUnknownMemberType]
     with answering(answer(200, b'{"status": "ok"}'), tls=tls) as (url, asked):
         client.environment.setenv(URL, url)
         refused = client("health", "liveness")

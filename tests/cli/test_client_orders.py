@@ -160,6 +160,14 @@ def test_an_agent_that_is_not_there_cannot_be_told(client: Client, verb: str) ->
     assert "db-09" in ended.err
 
 
+def test_where_nobody_waits_nobody_is_accepted(client: Client) -> None:
+    assert client("agent", "pending") == (0, "0 agents to be accepted or rejected\n", "")
+    for verb in ("accept", "reject"):
+        ended = client("agent", verb, "--hostname", "new")
+        assert ended.status in {1, 2}
+        assert (ended.out, ended.err.count("\n")) == ("", 1)
+
+
 def test_who_waits_to_be_accepted_is_listed(client: Client) -> None:
     body = {
         "agents": [{"machine_id": "m1", "hostname": "new", "fingerprint": "SHA256:a+/b", "requested_at": "2026"}],
