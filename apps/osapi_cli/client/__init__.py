@@ -14,5 +14,5 @@
 #   waiting.py     a request for which hosts are waited
 #   sse.py         streams of events, taken apart; follow.py reads one through to its end
 #   progress.py    the line on a terminal that tells how far it is
-#   shapes.py      what the server answers
+#   shapes.py      what the server answers; health_shapes.py what it tells of itself
 #   tables.py      the answers of hosts, as tables

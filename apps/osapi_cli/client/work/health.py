@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from osapi_cli import exits, output
-from osapi_cli.client import shapes
+from osapi_cli.client import health_shapes as shapes
 from osapi_cli.client.http import ask
 from osapi_cli.human import size
 from osapi_cli.output import Heading, Paragraph, Table
