@@ -7,6 +7,7 @@
 #   index.py  changes.py  following.py                all jobs at a glance, what happens, one job as it happens
 #   rollouts.py                                       broadcasts in batches
 #   schedules.py  scheduler.py                        jobs that come again
+#   observing.py  tracing.py                          what a program may know of attempts, and of whose trace they are
 #   roster.py  settings.py  discovery.py              who is there, what is shared, which backend
 #   flow/                                             the path of a job, one step a file:
 #       submit -> notify -> claim -> execute -> respond -> collect, and settle or sweep when nobody answered
@@ -70,6 +71,7 @@ from osapi.errors import (
 from osapi.flow.enrol import Applicant
 from osapi.handle import JobHandle, Response
 from osapi.index import JobIndex
+from osapi.observing import Attempt, Observer
 from osapi.operations import Job, Operation, Operations
 from osapi.rollouts import Rollouts
 from osapi.rules.changes import AgentChange, JobChange
@@ -92,6 +94,7 @@ __all__ = [
     "Agent",
     "AgentChange",
     "Applicant",
+    "Attempt",
     "Changes",
     "Chunk",
     "Client",
@@ -128,6 +131,7 @@ __all__ = [
     "MissingError",
     "NoAgentsError",
     "NotFoundError",
+    "Observer",
     "Operation",
     "Operations",
     "OsapiError",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import trio
 
+from osapi import tracing
 from osapi.errors import InvalidKeyError, InvalidSettingError, RecordError, TransportError, UntrustedError
 from osapi.flow.cancel import LOOK_SECONDS, heed
 from osapi.flow.claim import Arrival, Claimed, Claims
@@ -25,6 +26,7 @@ from osapi.flow.state import States
 from osapi.flow.store import open_store
 from osapi.ids import Ids
 from osapi.nursery import background
+from osapi.observing import attempt_of
 from osapi.rules.labels import normalise_labels
 from osapi.rules.lifecycle import MAX_EARLIER_ERROR
 from osapi.rules.names import normalise_hostname
@@ -38,8 +40,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from osapi.flow.facts import FactSource
+    from osapi.observing import Observer
     from osapi.operations import Operations
-    from osapi.rules.records import AgentState
+    from osapi.rules.records import AgentState, SlotStatus
     from osapi.signer import Signer
     from osapi.transport import Delivery, Transport
     from osapi.trust import Trust
@@ -57,7 +60,8 @@ class Agent:
 
     `hostname` is its name, compared in lower case; `labels` are what jobs can be addressed to; `facts` are what it
     tells of its host, for selectors and for `@fact.NAME` in the data of jobs: a mapping, or an async function that
-    returns one and is called every `settings.facts_interval`. At most `max_jobs` handlers run at once.
+    returns one and is called every `settings.facts_interval`. At most `max_jobs` handlers run at once. `observer` is
+    told of every attempt, to measure or to trace it.
 
     With a `signer` it signs what it writes. With `trust` besides, it obeys nobody else: jobs and orders that are not
     signed by a controller are refused by name, and it takes none before its own key is accepted (see `Client.accept`,
@@ -90,6 +94,7 @@ class Agent:
         trust: Trust | None = None,
         journal: str | PathLike[str] | None = None,
         machine_id: str = "",
+        observer: Observer | None = None,
     ) -> None:
         check_keys(signer, trust)
         self.hostname = normalise_hostname(hostname)
@@ -101,6 +106,7 @@ class Agent:
         self._operations = operations
         self._max_jobs = max_jobs
         self._settings = settings or Settings()
+        self._observer = observer
         self._ids = Ids()
         self._session = self._ids.token()
         self._attempts = 0
@@ -213,6 +219,11 @@ class Agent:
             await self._facts.tell()
 
     @property
+    def heartbeat_age(self) -> float:
+        """Return how many seconds ago the last heartbeat was stored that got through."""
+        return max(0.0, self._store.now() - self._membership.told)
+
+    @property
     def active(self) -> int:
         """Return how many jobs are being claimed, run or answered now."""
         return self._active
@@ -303,10 +314,17 @@ class Agent:
         run = Run(self._store, claimed, self._nursery)
         self._runs.add(run)
         self._working.set()
+        # What the handler submits, and a retry's notification, belong to the trace of this one.
+        trace = claimed.delivery.headers.get(tracing.HEADER, "")
+        if trace:
+            tracing.traceparent.set(trace)
         try:
-            outcome = self._identity.refusal(claimed) or await execute(run, self._facts.flat)
-            await respond(self._store, self.counters, run, outcome, self._ids.draw())
-            self._identity.ended(claimed)
+            if self._observer is None:
+                await self._run(run)
+            else:
+                attempt = attempt_of(claimed, trace)
+                with self._observer(attempt):
+                    attempt.status = await self._run(run)
         except BaseException as stopped:
             # Cancelled, or a group of that: a handler's own nursery wraps it.
             if not isinstance(stopped, Exception):
@@ -315,6 +333,12 @@ class Agent:
         finally:
             self._runs.discard(run)
             run.end()
+
+    async def _run(self, run: Run) -> SlotStatus | None:
+        outcome = self._identity.refusal(run.claimed) or await execute(run, self._facts.flat)
+        status = await respond(self._store, self.counters, run, outcome, self._ids.draw())
+        self._identity.ended(run.claimed)
+        return status
 
     # --- In the background ---
 

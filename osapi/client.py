@@ -190,6 +190,11 @@ class Client:
             )
         )
 
+    @property
+    def submitted(self) -> int:
+        """Return how many jobs this client has submitted; those that a key stood for already are not among them."""
+        return self._submitter.submitted
+
     async def follow(self, job_id: str) -> JobHandle:
         """Return a handle of a job, whoever submitted it; it stays current as those that `submit` returns.
 

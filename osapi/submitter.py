@@ -72,6 +72,7 @@ class Submitter:
         self._collector = collector
         self._ids = ids
         self._nursery = nursery
+        self.submitted = 0
         self._learning = trio.Lock()
         self._following = trio.Lock()
 
@@ -123,6 +124,7 @@ class Submitter:
             self._collector.forget(definition.id)
             raise
         if standing.id == definition.id:
+            self.submitted += 1
             return handle
         self._collector.forget(definition.id)
         return await self.follow(standing)

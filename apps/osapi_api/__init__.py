@@ -17,15 +17,28 @@
 #   live.py       what happens as it happens, over streams.py: server-sent events
 #   views.py      a stored job and an agent in the words of the API
 #   shapes.py     those words: every answer's type
+#   audit.py      who asked for what, kept beside the requests; audit_trail.py: to be read
 #   problems.py   every error as application/problem+json
 #   openapi.py    the description of it all, drawn from the same tables; docs_page.py, swagger/: shown to people
 
 from __future__ import annotations
 
 from osapi_api.app import create_app, create_blueprint
+from osapi_api.audit import Audit, AuditSettings
 from osapi_api.options import Options
 from osapi_api.problems import ProblemError
 from osapi_api.security import Identity, Security, TokenError
 from osapi_api.serving import serve
 
-__all__ = ["Identity", "Options", "ProblemError", "Security", "TokenError", "create_app", "create_blueprint", "serve"]
+__all__ = [
+    "Audit",
+    "AuditSettings",
+    "Identity",
+    "Options",
+    "ProblemError",
+    "Security",
+    "TokenError",
+    "create_app",
+    "create_blueprint",
+    "serve",
+]

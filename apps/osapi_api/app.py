@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from werkzeug.routing import MapAdapter
 
     from osapi.transport import Transport
+    from osapi_api.audit import Audit
     from osapi_api.endpoints import Endpoint
     from osapi_api.security import Security
 
@@ -41,13 +42,14 @@ def create_app(
     security: Security,
     settings: osapi.Settings | None = None,
     options: Options | None = None,
+    audit: Audit | None = None,
 ) -> QuartTrio:
     """Return the API as an app: at `/api`, and its health at `/health` besides.
 
     `transport` and `settings` are those of the client; the health endpoints look at them. `operations` are what the API
-    offers, each under its own permission.
+    offers, each under its own permission. `audit` keeps who asked for what; its block is around that of the server.
     """
-    api = Api(client, transport, operations, security, settings or osapi.Settings(), options or Options())
+    api = Api(client, transport, operations, security, settings or osapi.Settings(), options or Options(), audit)
     app = QuartTrio("osapi_api", static_folder=None)
     app.url_map.merge_slashes = False
     # What arrives is kept until it is read: no more than will be.
@@ -69,15 +71,15 @@ def create_blueprint(
     security: Security,
     settings: osapi.Settings | None = None,
     options: Options | None = None,
+    audit: Audit | None = None,
     name: str = "osapi_api",
 ) -> Blueprint:
     """Return the API as a blueprint: `app.register_blueprint(blueprint, url_prefix="/api")`, on a `QuartTrio`.
 
     It answers every path below its prefix, those where nothing is included, and touches nothing of the app outside.
     """
-    return _blueprint(
-        Api(client, transport, operations, security, settings or osapi.Settings(), options or Options()), name
-    )
+    api = Api(client, transport, operations, security, settings or osapi.Settings(), options or Options(), audit)
+    return _blueprint(api, name)
 
 
 def _blueprint(api: Api, name: str) -> Blueprint:

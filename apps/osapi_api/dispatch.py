@@ -6,21 +6,24 @@ import logging
 import re
 import time
 import uuid
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import trio
 from quart import g, request
 from quart_trio.wrappers import TrioResponse
 
+from osapi import tracing
 from osapi_api import cors
 from osapi_api.addresses import source_of
+from osapi_api.audit import Entry
 from osapi_api.endpoints import Call
 from osapi_api.idempotency import once, read_key
 from osapi_api.inputs import read_body, read_query
 from osapi_api.problems import CONTENT_TYPE, ProblemError, body_of, not_allowed, problem_of
 from osapi_api.security import TokenError
 from osapi_api.streams import stream
+from osapi_api.views import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -34,6 +37,7 @@ _log = logging.getLogger("osapi.api")
 
 # Of a path or a subject that somebody has made up, so much is told.
 _LONGEST: Final = 500
+_MOST_ROLES: Final = 50
 
 # What is no plain word is replaced: it would end up in logs.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
@@ -51,6 +55,7 @@ _SECURITY_HEADERS: Final = {
 
 async def answer(api: Api, endpoint: Endpoint, path: dict[str, str]) -> Response:
     """Answer a request to an endpoint."""
+    g.operation_id = endpoint.name
 
     async def reply() -> Response:
         return respond(api, await _reply(api, endpoint, path))
@@ -77,6 +82,7 @@ async def answer_nothing(api: Api, methods: Callable[[], Sequence[str]], *, publ
 async def guard(api: Api | None, handler: Callable[[], Awaitable[Response]]) -> Response:
     """Return the handler's answer, or its error as a problem, with the headers that every answer has."""
     request_id = request_id_of(request.headers.get("X-Request-ID", ""))
+    trace = begin_trace(request.headers.get(tracing.HEADER, ""))
     begun = time.perf_counter()
     try:
         response = await handler()
@@ -87,25 +93,54 @@ async def guard(api: Api | None, handler: Callable[[], Awaitable[Response]]) -> 
         response.headers.setdefault(name, value)
     if api is not None:
         cors.mark(response, cors.permitted(request, api.options), api.options)
-    _tell(request_id, response.status_code, time.perf_counter() - begun)
+    _tell(api, request_id, trace, response.status_code, round((time.perf_counter() - begun) * 1000, 3))
     return response
 
 
-def _tell(request_id: str, status: int, seconds: float) -> None:
+def begin_trace(given: str) -> str:
+    """Let what this request submits belong to the caller's trace, or to a new one, and return that trace's id."""
+    trace = tracing.trace_id(given)
+    if not trace:
+        trace = uuid.uuid4().hex
+        given = f"00-{trace}-{uuid.uuid4().hex[:16]}-01"
+    tracing.traceparent.set(given)
+    return trace
+
+
+def _tell(api: Api | None, request_id: str, trace: str, status: int, milliseconds: float) -> None:
     identity: Identity | None = g.get("identity")
-    subject = "" if identity is None else one_line(identity.subject)
     fields = {
         "request_id": request_id,
-        "subject": subject,
+        "trace_id": trace,
+        "subject": "" if identity is None else one_line(identity.subject),
         "method": one_line(request.method),
         "path": one_line(request.path),
         "status": status,
-        "duration_ms": round(seconds * 1000, 3),
+        "duration_ms": milliseconds,
     }
     _log.info(
         "request %(request_id)s: %(method)s %(path)s by %(subject)s: %(status)d in %(duration_ms).1f ms",
         fields,
         extra=fields,
+    )
+    if api is not None and api.audit is not None and identity is not None:
+        api.audit.record(_entry(api, identity, fields))
+
+
+def _entry(api: Api, identity: Identity, fields: dict[str, Any]) -> Entry:
+    now = api.transport.now()
+    return Entry(
+        id=api.ids.job_id(now),
+        timestamp=timestamp(now),
+        user=fields["subject"],
+        roles=tuple(one_line(role) for role in identity.roles[:_MOST_ROLES]),
+        method=fields["method"],
+        path=fields["path"],
+        operation_id=g.get("operation_id", ""),
+        source_ip=source_of(request, api.options.proxies),
+        response_code=fields["status"],
+        duration_ms=fields["duration_ms"],
+        trace_id=fields["trace_id"],
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 from quart import url_for
 
+from osapi.ids import Ids
 from osapi_api.rates import Rates
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     import osapi
     from osapi.transport import Transport
+    from osapi_api.audit import Audit
     from osapi_api.options import Options
     from osapi_api.security import Identity, Security
 
@@ -48,10 +50,12 @@ class Api:
     security: Security
     settings: osapi.Settings
     options: Options
+    audit: Audit | None = None
     waiting: int = 0
     readers: int = 0
     draining: bool = False
     stopping: trio.Event = field(default_factory=trio.Event)
+    ids: Ids = field(default_factory=Ids)
     rates: Rates = field(init=False)
 
     def __post_init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from osapi_api import agents, dead_letters, domain, enrolment, health, jobs, live, orders, rollouts
+from osapi_api import agents, audit_trail, dead_letters, domain, enrolment, health, jobs, live, orders, rollouts
 
 if TYPE_CHECKING:
     import osapi
@@ -20,6 +20,7 @@ FIXED: Final[tuple[Endpoint, ...]] = (
     *orders.AGENT_ENDPOINTS,
     *enrolment.ENDPOINTS,
     *rollouts.ENDPOINTS,
+    *audit_trail.ENDPOINTS,
     *health.ENDPOINTS,
 )
 

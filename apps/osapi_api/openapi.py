@@ -52,6 +52,7 @@ _PARTS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "Whom the job is for: `_any`, `_all`, a hostname, a label such as `group:web`, or a selector; percent-encoded",
         _TEXT,
     ),
+    "entry_id": ("The id of an entry of the audit", _ID),
     "job_id": ("The id of a job", _ID),
     "rollout_id": ("The id of a rollout", _ID),
     "hostname": (

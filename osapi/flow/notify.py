@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from osapi import tracing
 from osapi.errors import TransportError
 from osapi.flow.groups import announce
 from osapi.flow.persist import insist
@@ -51,7 +52,9 @@ async def _tell(store: Store, definition: Definition, route: Route, address: str
     # A job that is submitted again and again under one key is announced once. For others the broker need not remember:
     # a second notification, after a receipt that was lost, finds the job claimed.
     msg_id = None if definition.key is None else f"{definition.id}.{address}"
-    publish = partial(store.stream.publish, subject, b"", msg_id=msg_id, ttl=store.ttl(definition))
+    publish = partial(
+        store.stream.publish, subject, b"", headers=tracing.headers(), msg_id=msg_id, ttl=store.ttl(definition)
+    )
     await insist(publish, store.settings.persist)
 
 
@@ -93,6 +96,7 @@ async def _schedule(store: Store, definition: Definition, slot: str, subject: st
         b"",
         target=subject,
         at=at,
+        headers=tracing.headers(),
         ttl=store.ttl(definition, at),
     )
     await insist(schedule, store.settings.persist)

@@ -35,13 +35,14 @@ _LEAVE_SECONDS = 1.0
 
 
 class Membership:
-    """One agent's entry on the roster."""
+    """One agent's entry on the roster; `told` is the moment of the last heartbeat that was stored."""
 
     def __init__(self, store: Store, registration: Registration) -> None:
         self._store = store
         self._now = registration
         self._key = agent_key(registration.hostname)
         self._revision = 0
+        self.told = registration.heartbeat
         self._writing = trio.Lock()
 
     async def join(self) -> None:
@@ -111,6 +112,7 @@ class Membership:
             ttl=None,
             patience=self._store.settings.persist,
         )
+        self.told = self._now.heartbeat
 
     def _taken(self) -> HostnameTakenError:
         return HostnameTakenError(

@@ -34,11 +34,11 @@ _SHORT_SECONDS = 1.0
 _RELEASE_SECONDS = 1.0
 
 
-async def respond(store: Store, counters: Counters, run: Run, outcome: Outcome, draw: float) -> None:
+async def respond(store: Store, counters: Counters, run: Run, outcome: Outcome, draw: float) -> SlotStatus | None:
     """Write the record of an attempt that ended, arrange for another if one is due, and answer the delivery.
 
-    A result of a lost lease is refused and dropped. Cancelled, or with the broker away, the delivery stays
-    unanswered: the lease runs out, and the job is taken over.
+    Return how the record stands; None if the lease was lost, and the result refused and dropped. Cancelled, or with the
+    broker away, the delivery stays unanswered: the lease runs out, and the job is taken over.
 
     Raises:
         DisconnectedError, UncertainError
@@ -46,7 +46,7 @@ async def respond(store: Store, counters: Counters, run: Run, outcome: Outcome, 
     """
     if isinstance(outcome, Lost):
         counters.lost += 1
-        return
+        return None
     await run.conclude_reports()
     record = conclude(run, outcome, now=store.now(), draw=draw)
     try:
@@ -54,12 +54,13 @@ async def respond(store: Store, counters: Counters, run: Run, outcome: Outcome, 
     except ConflictError as error:
         counters.lost += 1
         _log.warning("job %s: a late result is refused: %s", record.job, error)
-        return
+        return None
     counters.ended(record.status)
     if record.status is SlotStatus.RETRYABLE:
         await _await_next(store, run, record)
     else:
         answer(run.claimed.delivery, record, given_up=_given_up(run, outcome, record))
+    return record.status
 
 
 def _given_up(run: Run, outcome: Outcome, record: Record) -> bool:

@@ -17,7 +17,9 @@ def told(page: str, pattern: str) -> list[tuple[str, ...]]:
 
 
 def shown(path: str) -> str:
-    return path.replace("<job_id>", "<id>").replace("<rollout_id>", "<id>").replace("<", "{").replace(">", "}")
+    for name in ("job_id", "rollout_id", "entry_id"):
+        path = path.replace(f"<{name}>", "<id>")
+    return path.replace("<", "{").replace(">", "}")
 
 
 def test_the_table_of_operations_is_complete() -> None:
