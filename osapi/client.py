@@ -438,6 +438,18 @@ class Client:
             await self._letters.purge(letter.sequence)
         return len(letters)
 
+    async def fact_names(self) -> Sequence[str]:
+        """Return the names of the facts that hosts tell of themselves, in order, as selectors have them.
+
+        The first call waits until the facts have been read; of a large fleet some thousand hosts are looked at.
+
+        Raises:
+            MismatchError, DisconnectedError
+
+        """
+        await self._submitter.learn_facts()
+        return self._roster.fact_names(MAX_LIMIT)
+
     def agents(self) -> Sequence[Registration]:
         """Return the agents that are registered now, by hostname."""
         return [agent for _, agent in sorted(self._roster.agents.items())]

@@ -86,6 +86,11 @@ class Roster:
         if self._facts_watch is not None:
             self._apply(self._facts_watch.receive_nowait(), self._apply_facts)
 
+    def fact_names(self, asked: int) -> list[str]:
+        """Return the names of the facts that so many of the hosts tell, in order."""
+        self.refresh()
+        return sorted(self._fleet.facts.names(asked))
+
     @property
     def agents(self) -> dict[str, Registration]:
         """Return the registered agents by hostname; not to be changed."""

@@ -162,7 +162,7 @@ class Submitter:
 
         """
         if target.selector is not None and target.selector.uses_facts and not self._roster.knows_facts:
-            await self._learn_facts()
+            await self.learn_facts()
         try:
             return self._roster.freeze(target), False
         except UnknownHostError:
@@ -217,7 +217,7 @@ class Submitter:
         await submit(self._store, definition, target, agents=agents, away=away)
         return definition
 
-    async def _learn_facts(self) -> None:
+    async def learn_facts(self) -> None:
         """Follow the facts from here on: a watch of its own, and room for them, only for who selects by them."""
         async with self._learning:
             if not self._roster.knows_facts:

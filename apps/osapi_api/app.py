@@ -18,7 +18,7 @@ from osapi_api.options import Options
 from osapi_api.problems import ProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from quart import Response
     from quart.blueprints import BlueprintSetupState
@@ -43,13 +43,16 @@ def create_app(
     settings: osapi.Settings | None = None,
     options: Options | None = None,
     audit: Audit | None = None,
+    facts: Mapping[str, str] | None = None,
 ) -> QuartTrio:
     """Return the API as an app: at `/api`, and its health at `/health` besides.
 
     `transport` and `settings` are those of the client; the health endpoints look at them. `operations` are what the API
     offers, each under its own permission. `audit` keeps who asked for what; its block is around that of the server.
+    `facts` describes the facts that the fleet's agents tell by themselves, as `osapi_agent.facts.DESCRIPTIONS` does.
     """
-    api = Api(client, transport, operations, security, settings or osapi.Settings(), options or Options(), audit)
+    settings, options = settings or osapi.Settings(), options or Options()
+    api = Api(client, transport, operations, security, settings, options, audit, facts or {})
     app = QuartTrio("osapi_api", static_folder=None)
     app.url_map.merge_slashes = False
     # What arrives is kept until it is read: no more than will be.
@@ -72,13 +75,15 @@ def create_blueprint(
     settings: osapi.Settings | None = None,
     options: Options | None = None,
     audit: Audit | None = None,
+    facts: Mapping[str, str] | None = None,
     name: str = "osapi_api",
 ) -> Blueprint:
     """Return the API as a blueprint: `app.register_blueprint(blueprint, url_prefix="/api")`, on a `QuartTrio`.
 
     It answers every path below its prefix, those where nothing is included, and touches nothing of the app outside.
     """
-    api = Api(client, transport, operations, security, settings or osapi.Settings(), options or Options(), audit)
+    settings, options = settings or osapi.Settings(), options or Options()
+    api = Api(client, transport, operations, security, settings, options, audit, facts or {})
     return _blueprint(api, name)
 
 

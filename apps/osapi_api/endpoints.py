@@ -51,6 +51,7 @@ class Api:
     settings: osapi.Settings
     options: Options
     audit: Audit | None = None
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
     waiting: int = 0
     readers: int = 0
     draining: bool = False

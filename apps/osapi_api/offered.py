@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from osapi_api import agents, audit_trail, dead_letters, domain, enrolment, health, jobs, live, orders, rollouts
+from osapi_api import agents, audit_trail, dead_letters, domain, enrolment, facts, health, jobs, live, orders, rollouts
 
 if TYPE_CHECKING:
     import osapi
@@ -19,6 +19,7 @@ FIXED: Final[tuple[Endpoint, ...]] = (
     *agents.ENDPOINTS,
     *orders.AGENT_ENDPOINTS,
     *enrolment.ENDPOINTS,
+    *facts.ENDPOINTS,
     *rollouts.ENDPOINTS,
     *audit_trail.ENDPOINTS,
     *health.ENDPOINTS,

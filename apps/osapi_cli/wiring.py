@@ -12,7 +12,7 @@ from osapi_cli.problems import ProblemError
 from osapi_nats import Options as Broker
 
 if TYPE_CHECKING:
-    from osapi_api import Options, Security
+    from osapi_api import AuditSettings, Options, Security
     from osapi_cli.configuration import Configuration
     from osapi_cli.configuration.broker import Dlq as DeadLetters
     from osapi_cli.configuration.broker import Facts, Registry, State, Stream
@@ -40,6 +40,7 @@ class ControllerPlan:
     settings: osapi.Settings
     security: Security
     options: Options
+    audit: AuditSettings
     api: Listen
     metrics: Listen | None
 
@@ -69,6 +70,7 @@ def controller_plan(configuration: Configuration) -> ControllerPlan:
         settings=settings(configuration),
         security=security(configuration),
         options=_options(configuration),
+        audit=_audit(configuration),
         api=Listen(controller.api.host, controller.api.port),
         metrics=_metrics(controller.metrics),
     )
@@ -171,6 +173,20 @@ def _options(configuration: Configuration) -> Options:
         return Options(job_timeout=api.job_timeout, allow_origins=api.security.cors.allow_origins)
     except InvalidInputError as error:
         raise _problem("controller.api.security.cors.allow_origins", error) from error
+
+
+def _audit(configuration: Configuration) -> AuditSettings:
+    from osapi_api.audit import AuditSettings  # noqa: PLC0415
+
+    audit = configuration.nats.audit
+    return AuditSettings(
+        stream=audit.stream,
+        subject=audit.subject,
+        max_age=audit.max_age,
+        max_bytes=_limit(audit.max_bytes),
+        storage=audit.storage,
+        replicas=audit.replicas,
+    )
 
 
 def _problem(path: str, error: InvalidInputError) -> ProblemError:

@@ -35,6 +35,7 @@ CONTRACT = {
     "list_agents": "agent:read",
     "get_agent": "agent:read",
     "drain_agent": "agent:write",
+    "list_fact_keys": "agent:read",
     "list_audit": "audit:read",
     "get_audit": "audit:read",
     "export_audit": "audit:read",

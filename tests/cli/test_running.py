@@ -22,6 +22,7 @@ from osapi_cli.running.logs import ForPeople, ForPrograms
 from osapi_cli.running.systemd import Notifier
 from osapi_cli.wiring import controller_plan
 from osapi_nats import Options
+from osapi_telemetry import Metrics
 from tests.cli.services import KEY, Service
 
 if TYPE_CHECKING:
@@ -277,7 +278,7 @@ async def test_a_controller_conducts_rollouts_and_keeps_schedules(autojump_clock
     async with (
         osapi.connect("memory://") as transport,
         osapi.Agent(transport, offered, hostname="web-01", settings=plan.settings),
-        controller.blocks(transport, plan) as client,
+        controller.blocks(transport, plan, Metrics()) as client,
     ):
         rollout = await client.rollouts.start("node.hostname.get", target="_all")
         await client.schedules.set("hourly", "node.hostname.get", target="_all", every=3600.0)

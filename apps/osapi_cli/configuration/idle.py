@@ -17,7 +17,6 @@ IDLE: Final[Mapping[str, str]] = {
     "controller.pki": "jobs are not signed",
     "nats.server.namespace": "controller.nats.namespace and agent.nats.namespace say it",
     "nats.stream.discard": "with new, nothing could be scheduled; a full stream drops the oldest",
-    "nats.audit": "no audit is kept",
     "agent.consumer.name": "each consumer is named after what it is for",
     "agent.queue_group": "all agents share what is for any of them; use a label and _any@ for a group",
     "agent.conditions": "conditions are not watched",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from osapi.transport import Transport
     from osapi_cli.running.lifetime import Lifetime
     from osapi_cli.wiring import AgentPlan
+    from osapi_telemetry import Metrics
 
 
 async def run(lifetime: Lifetime, plan: AgentPlan, *, patience: float) -> None:
@@ -34,7 +35,7 @@ async def run(lifetime: Lifetime, plan: AgentPlan, *, patience: float) -> None:
     async with (
         probes(reached, plan.metrics, "agent.metrics"),
         open_broker(plan.broker, lifetime, patience=patience) as transport,
-        blocks(transport, plan) as agent,
+        blocks(transport, plan, reached.metrics) as agent,
     ):
         reached.place(transport, plan.settings)
         lifetime.is_ready(f"agent {agent.hostname} offers {len(operations)} operations")
@@ -42,7 +43,7 @@ async def run(lifetime: Lifetime, plan: AgentPlan, *, patience: float) -> None:
 
 
 @asynccontextmanager
-async def blocks(transport: Transport, plan: AgentPlan) -> AsyncGenerator[osapi.Agent]:
+async def blocks(transport: Transport, plan: AgentPlan, metrics: Metrics) -> AsyncGenerator[osapi.Agent]:
     """Open the agent and what works beside it, for the length of a block.
 
     What else an agent shall do is one more line here: a block that works while it is open. The end of the agent's own
@@ -57,9 +58,11 @@ async def blocks(transport: Transport, plan: AgentPlan) -> AsyncGenerator[osapi.
             facts=facts.collect,
             max_jobs=plan.max_jobs,
             settings=plan.settings,
+            observer=metrics.observe,
         )
     except InvalidNameError as error:
         remedy = "give the agent another name as agent.hostname"
         raise ProblemError("hostname", "", f"{error.value!r} {error.problem}", remedy) from error
     async with agent:
+        metrics.watch_agent(agent)
         yield agent

@@ -9,8 +9,8 @@ import trio
 
 import osapi
 from osapi.nursery import background
-from osapi_agent import operations
-from osapi_api import create_app, serve
+from osapi_agent import facts, operations
+from osapi_api import Audit, create_app, serve
 from osapi_cli.running.broker import open_broker
 from osapi_cli.running.health import Reached, cannot_listen, probes
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from osapi.transport import Transport
     from osapi_cli.running.lifetime import Lifetime
     from osapi_cli.wiring import ControllerPlan
+    from osapi_telemetry import Metrics
 
 
 async def run(lifetime: Lifetime, plan: ControllerPlan, *, patience: float) -> None:
@@ -34,7 +35,7 @@ async def run(lifetime: Lifetime, plan: ControllerPlan, *, patience: float) -> N
     async with (
         probes(reached, plan.metrics, "controller.metrics"),
         open_broker(plan.broker, lifetime, patience=patience) as transport,
-        blocks(transport, plan) as client,
+        blocks(transport, plan, reached.metrics) as client,
         api(lifetime, plan, transport, client) as url,
     ):
         reached.place(transport, plan.settings)
@@ -43,7 +44,7 @@ async def run(lifetime: Lifetime, plan: ControllerPlan, *, patience: float) -> N
 
 
 @asynccontextmanager
-async def blocks(transport: Transport, plan: ControllerPlan) -> AsyncGenerator[osapi.Client]:
+async def blocks(transport: Transport, plan: ControllerPlan, metrics: Metrics) -> AsyncGenerator[osapi.Client]:
     """Open all that a controller has in the background, for the length of a block; its API goes inside.
 
     What else a controller shall do is one more line here: a block that works while it is open, or a task. With several
@@ -55,6 +56,7 @@ async def blocks(transport: Transport, plan: ControllerPlan) -> AsyncGenerator[o
         osapi.Scheduler(transport, settings=plan.settings),
         background() as nursery,
     ):
+        metrics.watch_client(client)
         await nursery.start(client.rollouts.conduct)
         yield client
 
@@ -71,6 +73,7 @@ async def api(
         UnavailableError: the address cannot be listened on.
 
     """
+    audit = Audit(transport, plan.audit)
     app = create_app(
         client,
         transport=transport,
@@ -78,6 +81,8 @@ async def api(
         security=plan.security,
         settings=plan.settings,
         options=plan.options,
+        audit=audit,
+        facts=facts.DESCRIPTIONS,
     )
     ended = trio.Event()
 
@@ -86,7 +91,8 @@ async def api(
         await serve(app, host=host, port=port, shutdown=lifetime.stopping, task_status=task_status)
         ended.set()
 
-    async with background() as nursery:
+    # The audit ends last, when the requests that it tells of have been answered.
+    async with audit, background() as nursery:
         try:
             (url,) = await nursery.start(serve_it)
         except OSError as error:

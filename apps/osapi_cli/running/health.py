@@ -1,7 +1,8 @@
-"""The port for probes: whether the process answers, and whether it can do its work.
+"""The port for probes and figures: whether the process answers, whether it can do its work, and what it has done.
 
 GET /health         200 {"status": "ok"}; the broker is not asked
 GET /health/ready   200 {"status": "ready"}, or 503 {"status": "not_ready", "error": "..."}
+GET /metrics        200, the figures for Prometheus
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import osapi
 from osapi.nursery import background
 from osapi.settings import registry_bucket
 from osapi_cli.problems import UnavailableError
+from osapi_telemetry import CONTENT_TYPE, Metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -39,9 +41,12 @@ _Scope = dict[str, Any]
 
 
 class Reached:
-    """Whether a program can do its work: it is ready, not about to stop, and its broker answers."""
+    """Whether a program can do its work: it is ready, not about to stop, and its broker answers; and its figures."""
 
     def __init__(self, lifetime: Lifetime) -> None:
+        self.metrics = Metrics()
+        self.metrics.subsystem("broker", lambda: self._transport is not None and not self._trouble)
+        self._trouble = ""
         self._lifetime = lifetime
         self._transport: Transport | None = None
         self._settings = osapi.Settings()
@@ -58,15 +63,24 @@ class Reached:
         try:
             await (await self._transport.bucket(registry_bucket(self._settings))).info()
         except osapi.OsapiError as error:
-            return f"the broker cannot be asked ({type(error).__name__})"
-        return ""
+            self._trouble = f"the broker cannot be asked ({type(error).__name__})"
+        except trio.Cancelled:
+            self._trouble = "the broker does not answer"
+            raise
+        else:
+            self._trouble = ""
+        return self._trouble
 
 
 class Health:
-    """An ASGI app that answers probes; `trouble` returns why the program is not ready, nothing if it is."""
+    """An ASGI app that answers probes, and whoever asks for figures.
 
-    def __init__(self, trouble: Callable[[], Awaitable[str]]) -> None:
+    `trouble` returns why the program is not ready, nothing if it is; `figures` returns them.
+    """
+
+    def __init__(self, trouble: Callable[[], Awaitable[str]], figures: Callable[[], bytes]) -> None:
         self._trouble = trouble
+        self._figures = figures
 
     async def __call__(
         self,
@@ -79,23 +93,27 @@ class Health:
             await _live(receive, send)
         elif scope["type"] == "http":
             status, body = await self._answer(scope["method"], scope["path"])
-            headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+            kind = CONTENT_TYPE if isinstance(body, bytes) else "application/json"
+            headers = [(b"content-type", kind.encode()), (b"cache-control", b"no-store")]
             if status == 405:
                 headers.append((b"allow", b"GET, HEAD"))
             await send({"type": "http.response.start", "status": status, "headers": headers})
-            content = b"" if scope["method"] == "HEAD" else msgspec.json.encode(body)
-            await send({"type": "http.response.body", "body": content})
+            content = body if isinstance(body, bytes) else msgspec.json.encode(body)
+            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
 
-    async def _answer(self, method: str, path: str) -> tuple[int, dict[str, str]]:
-        if path not in ("/health", "/health/ready"):
-            return 404, {"error": "there are /health and /health/ready"}
+    async def _answer(self, method: str, path: str) -> tuple[int, dict[str, str] | bytes]:
+        if path not in ("/health", "/health/ready", "/metrics"):
+            return 404, {"error": "there are /health, /health/ready and /metrics"}
         if method not in ("GET", "HEAD"):
             return 405, {"error": "use GET"}
         if path == "/health":
             return 200, {"status": "ok"}
+        # Whether the broker answers is one of the figures, so that both ask it.
         trouble = "the broker does not answer"
         with trio.move_on_after(_SECONDS):
             trouble = await self._trouble()
+        if path == "/metrics":
+            return 200, self._figures()
         return (503, {"status": "not_ready", "error": trouble}) if trouble else (200, {"status": "ready"})
 
 
@@ -127,7 +145,7 @@ async def probes(reached: Reached, listen: Listen | None, keys: str) -> AsyncGen
     config.accesslog = None
     config.errorlog = logging.getLogger("osapi.health")
     config.h11_max_incomplete_size = 16 * 1024
-    app: Any = Health(reached.trouble)
+    app: Any = Health(reached.trouble, reached.metrics.render)
     async with background() as nursery:
         (url,) = await nursery.start(partial(serve_asgi, app, config))
         _log.info("health is told at %s", url)

@@ -65,8 +65,8 @@ async def run(lifetime: Lifetime, plan: Plan, *, announce: Callable[[Ready], Non
     async with (
         probes(reached, plan.controller.metrics, "controller.metrics"),
         _brokers(lifetime, plan, debug=debug) as (broker, first, second),
-        controller.blocks(first, plan.controller) as client,
-        agent.blocks(second, plan.agent) as our_agent,
+        controller.blocks(first, plan.controller, reached.metrics) as client,
+        agent.blocks(second, plan.agent, reached.metrics) as our_agent,
         controller.api(lifetime, plan.controller, first, client) as url,
     ):
         reached.place(first, plan.controller.settings)

@@ -1,0 +1,17 @@
+"""What a program tells of its client and its agent: figures for Prometheus, spans for opentelemetry.
+
+Each needs its extra, `osapi[metrics]` or `osapi[tracing]`, and neither is imported by the library.
+"""
+
+# The layout:
+#
+#   metrics.py   the figures, read from client and agent when somebody asks
+#   app.py       /metrics and /health as an ASGI app
+#   spans.py     a span for each attempt; it imports opentelemetry, the others do not
+
+from __future__ import annotations
+
+from osapi_telemetry.app import metrics_app
+from osapi_telemetry.metrics import CONTENT_TYPE, Metrics
+
+__all__ = ["CONTENT_TYPE", "Metrics", "metrics_app"]
