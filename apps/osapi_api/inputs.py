@@ -8,6 +8,7 @@ import msgspec
 import trio
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from osapi_api.payloads import is_struct
 from osapi_api.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def read_query(request: Request, kind: Any) -> Any:
 
 
 async def read_body(request: Request, kind: Any, options: Options) -> Any:
-    """Return the body as the given type; as the bytes that it is if that is `Any`, None if there is none.
+    """Return the body as the given type; as the bytes that it is if that is `Any`, None if there need be none.
 
     Raises:
         ProblemError: 400, 408, 413 or 415
@@ -48,6 +49,8 @@ async def read_body(request: Request, kind: Any, options: Options) -> Any:
     """
     data = await _read(request, options)
     if not data.strip():
+        if _is_needed(kind):
+            raise ProblemError(400, "the body is missing; send a JSON object")
         return None
     if not _is_json(request.mimetype):
         raise ProblemError(415, "the body is not declared as JSON; send Content-Type: application/json")
@@ -57,6 +60,10 @@ async def read_body(request: Request, kind: Any, options: Options) -> Any:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProblemError(400, f"the body cannot be used: {error}") from None
+
+
+def _is_needed(kind: Any) -> bool:
+    return is_struct(kind) and any(field.required for field in msgspec.structs.fields(kind))
 
 
 def _is_json(mimetype: str) -> bool:

@@ -15,7 +15,7 @@ from hypercorn.trio.tcp_server import TCPServer
 
 import osapi
 import osapi_api
-from tests.api.conftest import fleet
+from tests.api.conftest import fleet, token_of
 from tests.api.serving import served
 
 
@@ -42,6 +42,9 @@ async def test_what_is_no_http_harms_nobody() -> None:
         for target in (b"?/api/job", b"?", b"*", b"http://[", b"http://x", b"#", b"//["):
             answer = await server.raw(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert answer.startswith(b"HTTP/1.1 404"), (target, answer)
+        for host in (b"x" * 70, b"a..b", b"\xff" * 80, b"x" * 64 + b".y:80"):
+            answer = await server.raw(b"GET /api/health HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 400"), (host, answer)
         large = b"GET /api/job HTTP/1.1\r\nHost: x\r\nX-Large: " + b"x" * 200_000 + b"\r\n\r\n"
         assert (await server.raw(large)).startswith(b"HTTP/1.1 431")
         assert (await server.client.get("/api/health")).status_code == 200
@@ -175,3 +178,46 @@ async def test_an_answer_to_a_connection_that_is_being_closed_is_dropped(monkeyp
                 await stream.send_all(b"GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n")
                 await trio.sleep(0.2)
         assert (await server.client.get("/api/health")).status_code == 200
+
+
+async def test_stopping_under_load_loses_no_request_that_was_accepted() -> None:
+    answered: list[int] = []
+    broken: list[str] = []
+    async with served(grace=30.0, lame_duck=0.2) as server:
+
+        async def ask_on(number: int) -> None:
+            # A connection for each request: whichever was accepted is answered, and whichever was not is refused.
+            while True:
+                try:
+                    stream = await trio.open_tcp_stream(*server.address)
+                except OSError:
+                    return
+                async with stream:
+                    try:
+                        await stream.send_all(_ASKED % token_of("admin").encode())
+                        answer = b"".join([part async for part in stream])
+                    except trio.BrokenResourceError:
+                        answer = b""
+                if not answer:
+                    # It waited to be accepted when the socket was closed: the server has never heard of it.
+                    return
+                if not answer.endswith(b"}") or not answer.startswith(b"HTTP/1.1 200"):
+                    broken.append(answer[:200].decode())
+                answered.append(number)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(20):
+                nursery.start_soon(ask_on, number)
+            while len(answered) < 60:
+                await trio.sleep(0.01)
+            server.shutdown.set()
+            await server.stopped.wait()
+        submitted = server.api.client.submitted
+        assert broken == []
+        assert len(answered) == submitted, "every job that was submitted was answered for"
+
+
+_ASKED = (
+    b"POST /api/operation/_any/test.sleep HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n"
+    b"Content-Type: application/json\r\nContent-Length: 4\r\n\r\n0.05"
+)
