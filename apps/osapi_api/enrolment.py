@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 import osapi
 from osapi.rules.names import normalise_hostname
@@ -39,7 +39,7 @@ class PendingAgents(Struct, frozen=True, kw_only=True):
 class KeyQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which key is meant: needed where several wait, or another one is accepted."""
 
-    fingerprint: str | None = None
+    fingerprint: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None
 
 
 async def list_pending(call: Call) -> Reply:
