@@ -19,6 +19,7 @@ from osapi.rules.codec import SCHEDULE
 from osapi.rules.keys import job_key
 from osapi.rules.records import VERSION, JobStatus
 from osapi.rules.schedules import (
+    CATCH_UP,
     Overlap,
     Schedule,
     Timing,
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
     from osapi.rules.records import Policy
     from osapi.rules.schedules import Fired
     from osapi.submitter import Submitter
-
-# An hour: who is away for a while, as for an upgrade, catches up with what was due at night.
-CATCH_UP = 3600.0
 
 # The due times that are told of the future.
 _COMING = 5

@@ -12,8 +12,8 @@
 #   idempotency.py  requests that are repeated, and submit nothing twice
 #   endpoints.py  what an endpoint is, and what its handler is given; offered.py: which there are
 #   routes.py     which path stands for which operation
-#   domain.py     the operations; jobs.py, orders.py, dead_letters.py, rollouts.py, agents.py, enrolment.py,
-#                 health.py: the rest
+#   domain.py     the operations; jobs.py, orders.py, dead_letters.py, rollouts.py, schedules.py, agents.py,
+#                 enrolment.py, health.py: the rest
 #   live.py       what happens as it happens, over streams.py: server-sent events
 #   views.py      a stored job and an agent in the words of the API
 #   shapes.py     those words: every answer's type

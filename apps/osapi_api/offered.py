@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from osapi_api import agents, audit_trail, dead_letters, domain, enrolment, facts, health, jobs, live, orders, rollouts
+from osapi_api import (
+    agents,
+    audit_trail,
+    dead_letters,
+    domain,
+    enrolment,
+    facts,
+    health,
+    jobs,
+    live,
+    orders,
+    rollouts,
+    schedules,
+)
 
 if TYPE_CHECKING:
     import osapi
@@ -21,6 +34,7 @@ FIXED: Final[tuple[Endpoint, ...]] = (
     *orders.AGENT_ENDPOINTS,
     *facts.ENDPOINTS,
     *rollouts.ENDPOINTS,
+    *schedules.ENDPOINTS,
     *audit_trail.ENDPOINTS,
     *health.ENDPOINTS,
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from osapi.rules.names import MAX_HOSTNAME_PARTS, MAX_NAME_BYTES
+from osapi.rules.schedules import MAX_NAME
 from osapi_api.endpoints import Endpoint, Reply
 from osapi_api.payloads import is_struct
 from osapi_api.problems import CONTENT_TYPE, Problem
@@ -25,7 +26,7 @@ _WITH_TOKEN: Final[Mapping[int, Any]] = {401: Problem, 403: Problem}
 
 _MEANINGS: Final = {
     200: "The answer",
-    201: "The job was submitted",
+    201: "It was made",
     202: "The job was accepted",
     204: "Done",
     400: "The request is wrong",
@@ -61,6 +62,14 @@ _PARTS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
             "type": "string",
             "maxLength": MAX_NAME_BYTES,
             "pattern": rf"^{_PART}(\.{_PART}){{0,{MAX_HOSTNAME_PARTS - 1}}}$",
+        },
+    ),
+    "name": (
+        "The name of a schedule",
+        {
+            "type": "string",
+            "maxLength": MAX_NAME,
+            "pattern": r"^[A-Za-z0-9]([A-Za-z0-9._\-]*[A-Za-z0-9])?$",
         },
     ),
     "sequence": ("The number of a dead letter", {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}),

@@ -31,6 +31,7 @@ _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (errors.UnknownOperationError, 404),
     (errors.UnknownLetterError, 404),
     (errors.UnknownRolloutError, 404),
+    (errors.UnknownScheduleError, 404),
     # A target that nobody answers to is a mistake in the request; only /agent/{hostname} is about that host itself.
     (errors.NotFoundError, 400),
     (errors.EnrolmentError, 400),

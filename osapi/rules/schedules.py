@@ -30,6 +30,8 @@ MAX_NAME: Final = 100
 MAX_DATA: Final = 256 * 1024
 MIN_EVERY: Final = 1.0
 MAX_SECONDS: Final = 366 * 86_400.0
+# An hour: who is away for a while, as for an upgrade, catches up with what was due at night.
+CATCH_UP: Final = 3600.0
 MAX_CATCH_UP: Final = 7 * 86_400.0
 
 # The year 9000: beyond, the clock on the wall has no date any more in some zone.
