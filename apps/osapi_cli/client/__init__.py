@@ -4,8 +4,9 @@
 #
 #   group.py       the group, and which file each of its commands is in
 #   job.py  dlq.py  agent.py  health.py  audit.py  node.py  network.py  command.py  process.py  run.py
+#   schedule.py
 #                  the commands: flags, help, examples
-#   options.py     what their flags have in common
+#   options.py     what their flags have in common; given.py: data as JSON, from a file, from stdin
 #   work/          what each of them does: one question to the server, one document for people
 #   server.py      where the server is, and who we are to it
 #   http.py        a request and its answer

@@ -18,6 +18,7 @@ _HERE = "osapi_cli.client"
         "job": f"{_HERE}.job:job",
         "node": f"{_HERE}.node:node",
         "run": f"{_HERE}.run:run",
+        "schedule": f"{_HERE}.schedule:schedule",
     },
     epilog="The server is controller.client.url of the configuration ($OSAPI_CONTROLLER_CLIENT_URL), the token "
     "controller.client.security.bearer_token ($OSAPI_CONTROLLER_CLIENT_SECURITY_BEARER_TOKEN, or that with _FILE); "
@@ -27,4 +28,4 @@ _HERE = "osapi_cli.client"
 )
 @global_flags
 def client() -> None:
-    """Ask a server: jobs, agents, hosts, health, and who did what."""
+    """Ask a server: jobs, schedules, agents, hosts, health, and who did what."""

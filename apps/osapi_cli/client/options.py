@@ -45,7 +45,23 @@ class Items(Words):
         return words
 
 
+class Span(Words):
+    """How long: `90s`, `1h30m`."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the seconds; click may give back those that it was given."""
+        from osapi_cli.configuration.durations import parse_duration  # noqa: PLC0415 - help waits for nothing
+
+        if isinstance(value, float):
+            return value
+        seconds = parse_duration(super().convert(value, param, ctx))
+        return self.fail(f"{value!r} is no duration; write 90s or 1h30m", param, ctx) if seconds is None else seconds
+
+
 WORDS: Final = Words()
+SPAN: Final = Span()
 ITEMS: Final = Items()
 
 

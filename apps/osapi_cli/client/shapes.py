@@ -131,6 +131,49 @@ class Purged(Struct, frozen=True, kw_only=True):
     purged: int
 
 
+class Firing(Struct, frozen=True, kw_only=True):
+    """What became of a due time, or of `count` that were missed."""
+
+    due: str = ""
+    outcome: str = ""
+    job_id: str = ""
+    reason: str = ""
+    count: int = 1
+
+
+class Schedule(Struct, frozen=True, kw_only=True):
+    """A schedule, when it is due next, and what became of the newest due times."""
+
+    name: str
+    operation: JobOperation = JobOperation()
+    target: str = ""
+    at: str | None = None
+    every: float | None = None
+    cron: str | None = None
+    time_zone: str = ""
+    catch_up: float = 0.0
+    overlap: str = ""
+    paused: bool = False
+    created: str = ""
+    updated: str = ""
+    by: str = ""
+    next_times: list[str] = field(default_factory=list[str])
+    job_id: str = ""
+    job_status: str | None = None
+    submitted: int = 0
+    skipped: int = 0
+    missed: int = 0
+    refused: int = 0
+    firings: list[Firing] = field(default_factory=list[Firing])
+
+
+class ScheduleList(Struct, frozen=True, kw_only=True):
+    """All schedules, by name."""
+
+    items: list[Schedule]
+    total: int
+
+
 class AuditEntry(Struct, frozen=True, kw_only=True):
     """Who asked for what, and how it ended."""
 

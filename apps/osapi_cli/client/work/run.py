@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-
-import click
-import msgspec
 
 from osapi.errors import shown
 from osapi.rules.names import nearest
 from osapi_cli import exits, output
 from osapi_cli.client.description import as_object, operations
+from osapi_cli.client.given import read_data
 from osapi_cli.client.http import part
 from osapi_cli.client.tables import Results, Row, View, compact, pretty, status_of
 from osapi_cli.client.waiting import ask_hosts, submit
@@ -26,7 +22,6 @@ if TYPE_CHECKING:
     from osapi_cli.group import Flags
 from osapi_cli.output import Block
 
-_MAX_DATA: Final = 16 * 1024 * 1024  # more than any server takes
 _MAX_COLUMNS: Final = 8
 
 
@@ -38,7 +33,7 @@ class AnyRow(Row, frozen=True, kw_only=True):
 
 def run(flags: Flags, operation: str, target: str, data: str | None, *, detach: bool) -> int:
     """Run an operation on hosts."""
-    body = None if data is None else _data(data)
+    body = None if data is None else read_data(data)
     path = f"/operation/{part(target)}/{part(operation)}"
     try:
         if detach:
@@ -52,24 +47,6 @@ def run(flags: Flags, operation: str, target: str, data: str | None, *, detach: 
     else:
         output.show([*_view(results).document(results)])
     return status_of(results)
-
-
-def _data(given: str) -> msgspec.Raw:
-    text = _text(given)
-    try:
-        msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise click.BadParameter(f"it is not JSON: {error}", param_hint="--data") from error
-    return msgspec.Raw(text)
-
-
-def _text(given: str) -> bytes:
-    if given == "-":
-        return sys.stdin.buffer.read(_MAX_DATA)
-    if given.startswith("@"):
-        with Path(given[1:]).open("rb") as file:
-            return file.read(_MAX_DATA)
-    return given.encode(errors="surrogateescape")
 
 
 def _unknown(flags: Flags, operation: str, error: RefusedError) -> RefusedError:
