@@ -81,7 +81,7 @@ from osapi.rules.public_keys import PublicKey
 from osapi.rules.records import Event, JobStatus, Policy, Registration, SlotStatus
 from osapi.rules.reports import Recorder, Reporter
 from osapi.rules.rollout_records import Rollout, RolloutStatus
-from osapi.rules.schedules import Fired, Schedule, Timing, Work
+from osapi.rules.schedule_records import Fired, Schedule, Timing, Work
 from osapi.scheduler import Scheduler
 from osapi.schedules import ScheduleDetail
 from osapi.settings import Settings

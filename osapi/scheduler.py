@@ -26,7 +26,7 @@ class Scheduler:
     two steps, each due time becomes exactly one job, or is told of as missed, skipped or refused in its schedule. When
     one enters its block it looks at every schedule once, for what was due while nobody was there.
 
-    It takes a `signer` and `trust` as a client does.
+    It takes a `signer` and `trust` as a client does; with trust it follows no schedule that no controller has signed.
 
     Raises:
         MismatchError, DisconnectedError, UncertainError: when the block is entered.

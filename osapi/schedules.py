@@ -18,20 +18,8 @@ from osapi.rules.cancellation import check_text
 from osapi.rules.codec import SCHEDULE
 from osapi.rules.keys import job_key
 from osapi.rules.records import VERSION, JobStatus
-from osapi.rules.schedules import (
-    CATCH_UP,
-    Overlap,
-    Schedule,
-    Timing,
-    Work,
-    begin,
-    check_name,
-    check_options,
-    check_timing,
-    coming,
-    pause,
-    resume,
-)
+from osapi.rules.schedule_records import Overlap, Schedule, Timing, Work
+from osapi.rules.schedules import CATCH_UP, begin, check_name, check_options, check_timing, coming, pause, resume
 from osapi.rules.targets import parse_target
 from osapi.submitter import Request
 
@@ -40,7 +28,7 @@ if TYPE_CHECKING:
 
     from osapi.flow.store import Store
     from osapi.rules.records import Policy
-    from osapi.rules.schedules import Fired
+    from osapi.rules.schedule_records import Fired
     from osapi.submitter import Submitter
 
 # The due times that are told of the future.

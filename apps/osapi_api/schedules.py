@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from msgspec import Meta, Struct
 
 import osapi
-from osapi.rules.schedules import CATCH_UP, MAX_CATCH_UP, MAX_SECONDS, MIN_EVERY, Outcome, Overlap
+from osapi.rules.schedule_records import Outcome, Overlap
+from osapi.rules.schedules import CATCH_UP, MAX_CATCH_UP, MAX_SECONDS, MIN_EVERY
 from osapi.rules.secrets import HIDDEN
 from osapi_api import shapes
 from osapi_api.dispatch import authorise
 from osapi_api.endpoints import Endpoint, Reply
 from osapi_api.orders import by_whom
-from osapi_api.problems import Problem, ProblemError
+from osapi_api.problems import Problem
 from osapi_api.views import timestamp
 
 if TYPE_CHECKING:
@@ -105,8 +106,6 @@ async def get_schedule(call: Call) -> Reply:
 
 async def set_schedule(call: Call) -> Reply:
     """Make a schedule, or replace it, for who may submit such a job."""
-    if call.body is None:
-        raise ProblemError(400, "the request has no body; send an object with operation and one of at, every and cron")
     body: ScheduleRequest = call.body
     _authorise(call, body.operation)
     detail = await call.api.client.schedules.set(

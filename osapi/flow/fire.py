@@ -33,7 +33,7 @@ from osapi.submitter import Request
 
 if TYPE_CHECKING:
     from osapi.flow.ticks import Ticks
-    from osapi.rules.schedules import Pending, Schedule
+    from osapi.rules.schedule_records import Pending, Schedule
     from osapi.submitter import Submitter
     from osapi.transport import Entry
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from osapi.flow.store import Store
-    from osapi.rules.schedules import Schedule
+    from osapi.rules.schedule_records import Schedule
     from osapi.settings import Settings
     from osapi.transport import Entry, KeyValue, Stream
 

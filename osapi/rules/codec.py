@@ -29,7 +29,7 @@ from osapi.rules.records import (
     Succession,
 )
 from osapi.rules.rollout_records import Rollout
-from osapi.rules.schedules import Schedule
+from osapi.rules.schedule_records import Schedule
 
 T = TypeVar(
     "T",

@@ -14,7 +14,7 @@ from osapi.flow.ticks import schedule_bucket, schedule_stream
 from osapi.rules.codec import HOLDER, SCHEDULE
 from osapi.rules.idempotency import holder_key
 from osapi.rules.records import VERSION, Holder
-from osapi.rules.schedules import Pending
+from osapi.rules.schedule_records import Pending
 from osapi.settings import job_bucket
 from osapi_memory import Faults
 from tests.library import operations as ops

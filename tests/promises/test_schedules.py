@@ -12,6 +12,7 @@ import trio
 import osapi
 from osapi import JobStatus
 from tests.promises.conftest import PATIENCE
+from tests.promises.signed import KEYS, keys_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def scheduler(world: World) -> AsyncGenerator[osapi.Scheduler]:
+async def scheduler(world: World, **keys: Any) -> AsyncGenerator[osapi.Scheduler]:
     """Run a scheduler on a connection of its own."""
-    async with world.connect() as transport, osapi.Scheduler(transport, settings=world.settings) as running:
+    async with world.connect() as transport, osapi.Scheduler(transport, settings=world.settings, **keys) as running:
         yield running
 
 
@@ -109,6 +110,19 @@ async def test_removed_it_is_gone_and_its_jobs_stay(world: World) -> None:
         anew = await client.schedules.set("gone", "test.hostname.get", every=1.0)
         assert anew.schedule.submitted == 0
         await until(client, "gone", lambda schedule: schedule.submitted == 1)
+
+
+async def test_with_keys_only_what_a_controller_signed_is_submitted(world: World) -> None:
+    at = time.time() + 0.7
+    async with world.agent("a", **keys_of("a")), world.client(**KEYS) as client, world.client() as careless:
+        await careless.schedules.set("unsigned", "test.echo", 1, at=at)
+        await client.schedules.set("signed", "test.echo", 2, at=at)
+        async with scheduler(world, **KEYS):
+            found = await until(client, "signed", lambda schedule: schedule.submitted == 1)
+            answers = await (await client.follow(found.schedule.job)).result()
+            await trio.sleep(0.3)
+            assert [bytes(job.definition.data) for job in await client.list()] == [b"2"]
+    assert answers["a"].unwrap() == 2
 
 
 async def test_what_is_not_there_is_named(world: World) -> None:

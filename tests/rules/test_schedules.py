@@ -14,21 +14,8 @@ from msgspec import Raw
 
 import osapi
 from osapi.rules.records import VERSION
-from osapi.rules.schedules import (
-    Fired,
-    Schedule,
-    Timing,
-    Work,
-    begin,
-    carried_out,
-    check_name,
-    coming,
-    decide,
-    forsaken,
-    next_due,
-    pause,
-    resume,
-)
+from osapi.rules.schedule_records import Fired, Schedule, Timing, Work
+from osapi.rules.schedules import begin, carried_out, check_name, coming, decide, forsaken, next_due, pause, resume
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = 1_792_886_400.0  # 2026-10-25T00:00Z, an hour before the clocks are put back in Berlin
