@@ -180,10 +180,10 @@ class Schedules:
         return await self._change(name, resumed)
 
     async def remove(self, name: str) -> None:
-        """Remove a schedule and its past; the jobs that it has submitted stay.
+        """Remove a schedule and its past, also one that cannot be read; the jobs that it has submitted stay.
 
         Raises:
-            UnknownScheduleError, InvalidNameError, RecordError, DisconnectedError, UncertainError
+            UnknownScheduleError, InvalidNameError, DisconnectedError, UncertainError
 
         """
         await self._ticks.remove(check_name(name))

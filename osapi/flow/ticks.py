@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from osapi.errors import ConflictError, InvalidKeyError, UnknownScheduleError, shown
+from osapi.errors import ConflictError, InvalidKeyError, RecordError, UnknownScheduleError, shown
 from osapi.flow.persist import insist, write
 from osapi.ids import Ids
 from osapi.rules.codec import SCHEDULE
@@ -205,32 +205,39 @@ class Ticks:
         try:
             await write(bucket, encode_token(after.name), SCHEDULE.encode(after), revision, ttl=None, patience=patience)
         except ConflictError:
-            await self._disarm(after.name, armed)
+            # A write in doubt may have been stored, and built upon since: then its tick is relied on.
+            newest = await self.entry(after.name)
+            if newest is None or _tick_of(newest) != armed:
+                await self._disarm(after.name, armed)
             raise
         if before is not None and before.tick != after.tick:
             await self._disarm(before.name, before.tick)
         return after
 
     async def remove(self, name: str) -> None:
-        """Remove a schedule and its tick.
+        """Remove a schedule and its tick, also one that cannot be read.
 
         Raises:
-            UnknownScheduleError, RecordError, DisconnectedError, UncertainError
+            UnknownScheduleError, DisconnectedError, UncertainError
 
         """
         bucket, _ = await self.open()
         patience = self.store.settings.persist
+        tick, tried = "", False
         while True:
             entry = await self.entry(name)
-            if entry is None:
+            if entry is None and not tried:
                 raise await self.unknown(name)
+            # Gone at the second look, it was removed by a call whose answer was lost, or by somebody else.
+            if entry is None:
+                break
+            tick, tried = _tick_of(entry), True
             try:
-                purge = partial(bucket.purge, encode_token(name), revision=entry.revision, ttl=1)
-                await insist(purge, patience)
+                await insist(partial(bucket.purge, encode_token(name), revision=entry.revision, ttl=1), patience)
             except ConflictError:
                 continue
-            await self._disarm(name, SCHEDULE.decode(entry.value).tick)
-            return
+            break
+        await self._disarm(name, tick)
 
     async def unknown(self, name: str) -> UnknownScheduleError:
         """Return the error for a name that no schedule has, with the nearest that there are."""
@@ -262,6 +269,13 @@ class Ticks:
         if tick:
             _, stream = await self.open()
             await insist(partial(stream.purge, _waiting_subject(name, tick)), self.store.settings.persist)
+
+
+def _tick_of(entry: Entry) -> str:
+    try:
+        return SCHEDULE.decode(entry.value).tick
+    except RecordError:
+        return ""
 
 
 def _waiting_subject(name: str, tick: str) -> str:

@@ -20,9 +20,9 @@ from osapi_memory import Faults
 from tests.library import operations as ops
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from osapi.transport import KeyValue
+    from osapi.transport import BucketConfig, KeyValue
     from tests.library.conftest import World
 
 DAY = 86_400.0
@@ -243,6 +243,57 @@ async def test_a_tick_that_was_lost_is_made_anew(autojump_clock: object, world: 
             assert (await client.schedules.get("s")).schedule.submitted == 2
 
 
+class Doubtful:
+    """A transport whose bucket of schedules stores what is written, lets somebody else go on, and loses its answer."""
+
+    def __init__(self, wire: Any) -> None:
+        self._wire = wire
+        self.others: list[Callable[[], Awaitable[object]]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wire, name)
+
+    async def bucket(self, config: BucketConfig) -> Any:
+        inner: Any = await self._wire.bucket(config)
+        return DoubtfulBucket(inner, self.others) if config.name.endswith("schedules") else inner
+
+
+class DoubtfulBucket:
+    def __init__(self, inner: Any, others: list[Callable[[], Awaitable[object]]]) -> None:
+        self._inner = inner
+        self._others = others
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*given: Any, **options: Any) -> Any:
+            answer = await getattr(self._inner, name)(*given, **options)
+            if name in ("create", "update", "purge") and self._others:
+                await self._others.pop()()
+                raise osapi.UncertainError("the answer was lost")
+            return answer
+
+        return call
+
+
+async def test_a_tick_that_others_rely_on_outlives_a_lost_answer(autojump_clock: object, world: World) -> None:
+    async with world.broker.connect() as wire, world.agent("a"), world.client() as other:
+        doubtful: Any = Doubtful(wire)
+        async with osapi.Client(doubtful, ops.operations, settings=world.settings) as client:
+
+            async def go_on() -> None:
+                bucket = await wire.bucket(schedule_bucket(world.settings))
+                await change(bucket, "s", by="somebody else")
+
+            doubtful.others = [go_on]
+            made = await client.schedules.set("s", "test.hostname.get", every=100.0)
+            assert (made.schedule.by, made.schedule.submitted) == ("", 0)
+            stream = await wire.stream(schedule_stream(world.settings))
+            assert (await stream.info()).messages == 1
+            doubtful.others = [trio.lowlevel.checkpoint]
+            await client.schedules.remove("s")
+            assert (await stream.info()).messages == 0
+            assert await other.schedules.all() == []
+
+
 async def test_what_one_that_died_was_at_another_does(autojump_clock: object, world: World) -> None:
     async def live(wire: Any) -> None:
         with suppress(osapi.ClosedError):
@@ -294,5 +345,7 @@ async def test_what_cannot_be_read_keeps_nothing_else_from_being_due(
             assert (await client.schedules.get("elsewhere")).schedule.submitted >= 1
         with pytest.raises(osapi.RecordError):
             await client.schedules.all()
+        await client.schedules.remove("damaged")
+        assert [found.name for found in await client.schedules.all()] == ["elsewhere", "good"]
     for told in ("schedule damaged cannot be followed here", "Mars/Olympus", "a tick is dropped"):
         assert told in caplog.text
