@@ -8,7 +8,8 @@
 #   rollouts.py                                       broadcasts in batches
 #   schedules.py  scheduler.py                        jobs that come again
 #   observing.py  tracing.py                          what a program may know of attempts, and of whose trace they are
-#   roster.py  settings.py  discovery.py              who is there, what is shared, which backend
+#   roster.py  fleet.py                               who is there, and who is away
+#   settings.py  discovery.py                         what is shared, which backend
 #   flow/                                             the path of a job, one step a file:
 #       submit -> notify -> claim -> execute -> respond -> collect, and settle or sweep when nobody answered
 #   rules/                                            pure decisions: no I/O, no clock, no randomness
@@ -68,6 +69,7 @@ from osapi.errors import (
     UntrustedAnswerError,
     UntrustedError,
 )
+from osapi.fleet import AgentDetail, Fleet
 from osapi.flow.enrol import Applicant
 from osapi.handle import JobHandle, Response
 from osapi.index import JobIndex
@@ -82,6 +84,7 @@ from osapi.rules.records import Event, JobStatus, Policy, Registration, SlotStat
 from osapi.rules.reports import Recorder, Reporter
 from osapi.rules.rollout_records import Rollout, RolloutStatus
 from osapi.rules.schedule_records import Fired, Schedule, Timing, Work
+from osapi.rules.vitals import Condition, HostMemory, Vitals
 from osapi.scheduler import Scheduler
 from osapi.schedules import ScheduleDetail
 from osapi.settings import Settings
@@ -93,18 +96,22 @@ __all__ = [
     "AccessRefusedError",
     "Agent",
     "AgentChange",
+    "AgentDetail",
     "Applicant",
     "Attempt",
     "Changes",
     "Chunk",
     "Client",
     "ClosedError",
+    "Condition",
     "ConflictError",
     "DeadLetter",
     "DisconnectedError",
     "EnrolmentError",
     "Event",
     "Fired",
+    "Fleet",
+    "HostMemory",
     "HostnameTakenError",
     "IllegalTransitionError",
     "InvalidInputError",
@@ -171,6 +178,7 @@ __all__ = [
     "UnsupportedBrokerError",
     "UntrustedAnswerError",
     "UntrustedError",
+    "Vitals",
     "Work",
     "connect",
 ]

@@ -24,6 +24,7 @@ from osapi.flow.respond import release, respond
 from osapi.flow.sealed import check_keys
 from osapi.flow.state import States
 from osapi.flow.store import open_store
+from osapi.flow.vitals import HostVitals
 from osapi.ids import Ids
 from osapi.nursery import background
 from osapi.observing import attempt_of
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from osapi.flow.facts import FactSource
+    from osapi.flow.vitals import VitalsSource
     from osapi.observing import Observer
     from osapi.operations import Operations
     from osapi.rules.records import AgentState, SlotStatus
@@ -60,8 +62,9 @@ class Agent:
 
     `hostname` is its name, compared in lower case; `labels` are what jobs can be addressed to; `facts` are what it
     tells of its host, for selectors and for `@fact.NAME` in the data of jobs: a mapping, or an async function that
-    returns one and is called every `settings.facts_interval`. At most `max_jobs` handlers run at once. `observer` is
-    told of every attempt, to measure or to trace it.
+    returns one and is called every `settings.facts_interval`. `status` is an async function that returns its `Vitals`,
+    called for every heartbeat: what it has not returned within a quarter of one stays as it was. At most `max_jobs`
+    handlers run at once. `observer` is told of every attempt, to measure or to trace it.
 
     With a `signer` it signs what it writes. With `trust` besides, it obeys nobody else: jobs and orders that are not
     signed by a controller are refused by name, and it takes none before its own key is accepted (see `Client.accept`,
@@ -88,6 +91,7 @@ class Agent:
         hostname: str,
         labels: Mapping[str, str] | None = None,
         facts: FactSource | None = None,
+        status: VitalsSource | None = None,
         max_jobs: int = 10,
         settings: Settings | None = None,
         signer: Signer | None = None,
@@ -122,6 +126,7 @@ class Agent:
             self.hostname, self.labels, max_jobs, self._start, self._begin, lambda: self._active
         )
         self._facts = HostFacts(self.hostname, facts)
+        self._vitals = HostVitals(self.hostname, status)
         self._identity = Identity(self.hostname, machine_id, signer, trust, journal)
 
     async def __aenter__(self) -> Self:
@@ -140,10 +145,11 @@ class Agent:
             )
             self._drained = await self._states.drained(self.hostname) is not None
             await self._identity.apply()
+            await self._vitals.renew(self._settings.heartbeat)
             self._membership = Membership(store, self._registration(store.now()))
             await self._membership.join()
             stack.push_async_callback(self._membership.leave)
-            await self._states.remember(self._known(store.now()))
+            await self._remember()
             self._nursery = await stack.enter_async_context(background())
             self._reception.place(store, self._nursery)
             if self._facts.given:
@@ -241,12 +247,27 @@ class Agent:
             state=self.state,
             machine_id=self._identity.machine_id,
             fingerprint=self._identity.fingerprint,
+            vitals=self._vitals.known,
         )
 
-    def _known(self, now: float) -> Known:
-        return Known(
-            v=VERSION, hostname=self.hostname, labels=self.labels, operations=self._operations.kinds(), seen=now
+    async def _remember(self) -> None:
+        now = self._store.now()
+        try:
+            before = await self._states.known(self.hostname)
+        except RecordError as error:
+            _log.warning("what was remembered of %s is lost: %s", self.hostname, error)
+            before = None
+        known = Known(
+            v=VERSION,
+            hostname=self.hostname,
+            labels=self.labels,
+            operations=self._operations.kinds(),
+            seen=now,
+            first=now if before is None else before.first or before.seen,
+            machine_id=self._identity.machine_id,
+            fingerprint=self._identity.fingerprint,
         )
+        await self._states.remember(known)
 
     # --- Processing one job ---
 
@@ -347,7 +368,8 @@ class Agent:
             await trio.sleep(self._settings.heartbeat)
             if not self._leaving:
                 await self._obey()
-            await self._membership.beat(self._active, self.state)
+            vitals = await self._vitals.renew(self._settings.heartbeat)
+            await self._membership.beat(self._active, self.state, vitals)
 
     @property
     def _shut(self) -> bool:

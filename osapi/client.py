@@ -10,6 +10,7 @@ from osapi.changes import Changes, Chronicle
 from osapi.dead_letters import DeadLetter, DeadLetters, Wanted
 from osapi.detail import JobDetail, newest_details, read_details, with_results
 from osapi.errors import InvalidSettingError, KeyReusedError, UnknownJobError, UnknownLetterError, UntrustedError, shown
+from osapi.fleet import Fleet
 from osapi.flow.cancel import cancel
 from osapi.flow.collect import Collector
 from osapi.flow.enrol import Enrolments
@@ -109,6 +110,7 @@ class Client:
         async with store.registry.watch() as agents, answers as watch, background() as nursery:
             self._roster = Roster(agents)
             await self._roster.load()
+            self._fleet = Fleet(store, self._roster, self._states)
             self._collector = Collector(store, self._roster)
             self._submitter = Submitter(
                 store, self._operations, self._roster, self._states, self._collector, ids, origin, nursery
@@ -126,6 +128,11 @@ class Client:
                 yield
             finally:
                 self._collector.close()
+
+    @property
+    def fleet(self) -> Fleet:
+        """Return the fleet: all agents, those that are away included, with what they tell of their hosts."""
+        return self._fleet
 
     @property
     def rollouts(self) -> Rollouts:
@@ -382,6 +389,15 @@ class Client:
         """
         check_page(limit)
         return await self._letters.newest(limit, Wanted(operation=operation, target=target, reason=reason))
+
+    async def count_dead_letters(self) -> int:
+        """Return how many dead letters there are; of more than 10,000 messages the newest are looked at.
+
+        Raises:
+            DisconnectedError
+
+        """
+        return await self._letters.count()
 
     async def dead_letter(self, sequence: int) -> DeadLetter:
         """Return one dead letter by its sequence, with the story of its job.

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from osapi.flow.store import Store
-    from osapi.transport import Entry, KeyValue, Message, Stream
+    from osapi.transport import Entry, KeyValue, Message, Stream, StreamInfo
 
 _log = logging.getLogger("osapi.client")
 
 # Messages that are asked for at once.
 _PAGE = 50
+
+# So many of the newest messages are looked at to count dead letters.
+_COUNTED = 10_000
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
@@ -74,6 +77,7 @@ class DeadLetters:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._stories: KeyValue | None = None
+        self._counted: tuple[StreamInfo, int] | None = None
 
     async def newest(self, limit: int, wanted: Wanted) -> list[DeadLetter]:
         """Return those that are meant, newest first; what only ended with its job's lifetime is passed over.
@@ -93,6 +97,25 @@ class DeadLetters:
             found.extend(letter for letter in joined if wanted.fits(letter))
             newest = oldest - 1
         return found[:limit]
+
+    async def count(self) -> int:
+        """Return how many there are among the newest 10,000 messages; they are read anew when some came or went.
+
+        Raises:
+            DisconnectedError
+
+        """
+        letters = self._store.dead_letters
+        info = await insist(letters.info, self._store.settings.persist)
+        if self._counted is not None and self._counted[0] == info:
+            return self._counted[1]
+        count, oldest = 0, max(info.first_sequence, info.last_sequence - _COUNTED + 1, 1)
+        if info.messages:
+            for start in range(oldest, info.last_sequence + 1, _PAGE):
+                page = await _messages(self._store, letters, range(start, min(start + _PAGE, info.last_sequence + 1)))
+                count += len(_given_up(page.values()))
+        self._counted = info, count
+        return count
 
     async def get(self, sequence: int) -> DeadLetter | None:
         """Return one by its sequence, None if it is not there.

@@ -41,6 +41,7 @@ class Roster:
         self._watch = watch
         self._facts_watch: Watch | None = None
         self._agents: dict[str, Registration] = {}
+        self._pending: dict[str, Registration] = {}
         self.on_change: Callable[[AgentChange], None] | None = None
         self._fleet = FleetIndex()
 
@@ -96,6 +97,12 @@ class Roster:
         """Return the registered agents by hostname; not to be changed."""
         self.refresh()
         return self._agents
+
+    @property
+    def pending(self) -> dict[str, Registration]:
+        """Return by hostname those that say they wait to be accepted: no job is for them; not to be changed."""
+        self.refresh()
+        return self._pending
 
     def offered(self) -> dict[str, Kind]:
         """Return every operation that some agent offers, with its kind."""
@@ -162,13 +169,16 @@ class Roster:
         if entry.key in POSTS:
             return
         if entry.change != "put":
+            self._pending.pop(decode_token(entry.key), None)
             self._forget(decode_token(entry.key))
             return
         agent = REGISTRATION.decode(entry.value)
         if agent.state == "Pending":
             # It has been accepted just now, and does not know: it hears of no job yet.
             self._forget(agent.hostname)
+            self._pending[agent.hostname] = agent
             return
+        self._pending.pop(agent.hostname, None)
         before = self._agents.get(agent.hostname)
         self._agents[agent.hostname] = agent
         if before is None or before.state != agent.state:

@@ -9,7 +9,8 @@
 #   command.py                      command.*: without a shell, and with one
 #
 #   results.py  host.py  disks.py   what the node says of itself; a dead mount included
-#   facts.py                        what the node tells before it is asked
+#   facts.py  vitals.py             what the node tells before it is asked: what it is, and how it is
+#   conditions.py                   what its figures say about it
 #   resolved.py                     the DNS settings that systemd-resolved has
 #   processes.py  redact.py         psutil's processes, without their secrets
 #   addresses.py                    what may name a host, a domain, an interface
@@ -20,7 +21,9 @@
 
 from __future__ import annotations
 
+from osapi_agent.conditions import Thresholds
 from osapi_agent.registry import assemble, operations
 from osapi_agent.system import System
+from osapi_agent.vitals import Vitals
 
-__all__ = ["System", "assemble", "operations"]
+__all__ = ["System", "Thresholds", "Vitals", "assemble", "operations"]

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 import psutil
 import trio
 
-from osapi_agent import host
+from osapi_agent import host, routes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
 # Each fact by its dotted name, and what it says.
 DESCRIPTIONS: Final[Mapping[str, str]] = {
@@ -37,6 +37,10 @@ DESCRIPTIONS: Final[Mapping[str, str]] = {
     "os.distribution": "the distribution",
     "os.version": "the distribution's version",
     "package_mgr": "the program that installs packages: apt, dnf, yum, zypper, pacman, apk",
+    "routes.destination": "where each route leads, as a network; the default routes are 0.0.0.0/0 and ::/0",
+    "routes.gateway": "the next hop of each route that has one",
+    "routes.interface": "the network interface of each route",
+    "routes.metric": "the metric of each route: the least is taken",
     "service_mgr": "the program that runs services: systemd, openrc, runit",
 }
 
@@ -57,8 +61,6 @@ _PACKAGE_MANAGERS: Final = {
 }
 _SERVICE_MANAGERS: Final = {"run/systemd/system": "systemd", "run/openrc": "openrc", "run/runit": "runit"}
 
-_ROUTES: Final = Path("/proc/net/route")
-_ROUTES_6: Final = Path("/proc/net/ipv6_route")
 _RTF_UP: Final = 0x1
 
 # A resolver that takes longer is broken, and the host has its short name at least.
@@ -80,6 +82,7 @@ def _collect() -> dict[str, Any]:
         "kernel": platform.release(),
         "memory": {"total": host.memory().total},
         "os": host.os_info(),
+        "routes": routes.collect(),
         "package_mgr": package_manager(shutil.which),
         "service_mgr": service_manager(Path("/")),
     }
@@ -114,14 +117,7 @@ def _interfaces() -> list[dict[str, Any]]:
 
 
 def _default_route() -> str:
-    return default_interface(_lines(_ROUTES)) or default_interface_6(_lines(_ROUTES_6))
-
-
-def _lines(path: Path) -> Sequence[str]:
-    try:
-        return path.read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return ()
+    return default_interface(routes.lines(routes.ROUTES)) or default_interface_6(routes.lines(routes.ROUTES_6))
 
 
 def default_interface(lines: Iterable[str]) -> str:

@@ -21,13 +21,29 @@ if TYPE_CHECKING:
 # In this order: https://www.freedesktop.org/software/systemd/man/latest/os-release.html
 OS_RELEASE: Final = (Path("/etc/os-release"), Path("/usr/lib/os-release"))
 
+# The second is from before the first had its place: https://www.freedesktop.org/software/systemd/man/latest/machine-id.html
+_MACHINE_ID: Final = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
+
 _ASSIGNMENT = re.compile(r"([A-Za-z0-9_]+)=([\"']?)(.*)\2")
+_MACHINE = re.compile(r"[0-9a-f]{32}")
 _ESCAPED = re.compile(r"\\([\\$\"'`])")
 
 
 def hostname() -> str:
     """Return the name that the operating system gives this host."""
     return socket.gethostname()
+
+
+def machine_id(files: Sequence[Path] = _MACHINE_ID) -> str:
+    """Return the id that the installation was given, 32 hexadecimal digits; empty if it has none, or none yet."""
+    for path in files:
+        try:
+            text = path.read_text(encoding="ascii", errors="replace").strip()
+        except OSError:
+            continue
+        if _MACHINE.fullmatch(text):
+            return text
+    return ""
 
 
 def uptime() -> float:

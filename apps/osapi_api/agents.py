@@ -6,27 +6,25 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import osapi
-from osapi.rules.names import normalise_hostname
-from osapi_api import shapes
+from osapi_api import agent_shapes as shapes
+from osapi_api.agent_views import agent_info
 from osapi_api.endpoints import Endpoint, Reply
 from osapi_api.problems import Problem, ProblemError
-from osapi_api.views import agent_info
 
 if TYPE_CHECKING:
     from osapi_api.endpoints import Call
 
 
 async def list_agents(call: Call) -> Reply:
-    """Return all registered agents."""
-    agents = tuple(agent_info(agent) for agent in call.api.client.agents())
+    """Return all agents, those that are away included."""
+    agents = tuple(agent_info(agent) for agent in await call.api.client.fleet.list())
     return Reply(shapes.AgentList(agents=agents, total=len(agents)))
 
 
 async def get_agent(call: Call) -> Reply:
-    """Return one registered agent."""
-    hostname = normalise_hostname(call.path["hostname"])
+    """Return one agent, also one that is away."""
     try:
-        return Reply(agent_info(call.api.client.agent(hostname)))
+        return Reply(agent_info(await call.api.client.fleet.get(call.path["hostname"])))
     except osapi.UnknownHostError as error:
         raise ProblemError(404, str(error)) from None
 
@@ -38,7 +36,7 @@ ENDPOINTS: Final = (
         name="list_agents",
         method="GET",
         path="/agent",
-        summary="List the registered agents",
+        summary="List the agents, those that are away included",
         handler=list_agents,
         answers={200: shapes.AgentList},
     ),

@@ -12,6 +12,7 @@ import trio
 import osapi
 from osapi.settings import job_bucket, registry_bucket, response_bucket, stream_config
 from osapi_api import shapes
+from osapi_api.agent_views import conditions
 from osapi_api.endpoints import Endpoint, Reply
 from osapi_api.problems import ProblemError
 from osapi_api.views import age
@@ -53,7 +54,7 @@ async def status(call: Call) -> Reply:
     """Say what there is: components, streams, buckets, consumers, jobs, agents."""
     found: dict[str, Any] = {}
     components: dict[str, shapes.Component] = {}
-    parts = {"nats": _stream, "kv": _buckets, "jobs": _jobs}
+    parts = {"nats": _stream, "kv": _buckets, "jobs": _jobs, "registry": _registry}
     async with trio.open_nursery() as nursery:
         for name, part in parts.items():
             nursery.start_soon(_look, call.api, name, part, found, components)
@@ -70,7 +71,6 @@ async def status(call: Call) -> Reply:
             ready=sum(agent.state == "Ready" for agent in agents),
             agents=tuple(_agent_line(agent, now) for agent in agents),
         ),
-        registry=tuple(_registry_line(agent, now) for agent in agents),
         **found,
     )
     return Reply(body, 200 if well else 503)
@@ -139,6 +139,7 @@ async def _jobs(api: Api) -> dict[str, Any]:
         processing=processing,
         completed=completed,
         failed=total - counts[_S.SUBMITTED] - processing - completed,
+        dlq=await api.client.count_dead_letters(),
     )
     return {"jobs": figures}
 
@@ -147,8 +148,23 @@ def _agent_line(agent: Registration, now: float) -> shapes.AgentLine:
     return shapes.AgentLine(hostname=agent.hostname, labels=agent.labels, registered=age(now - agent.started))
 
 
-def _registry_line(agent: Registration, now: float) -> shapes.RegistryLine:
-    return shapes.RegistryLine(hostname=agent.hostname, status=agent.state, age=age(now - agent.started))
+async def _registry(api: Api) -> dict[str, Any]:
+    present, now = {agent.hostname: agent for agent in api.client.agents()}, api.transport.now()
+    known = {agent.hostname: agent.seen for agent in await api.client.known_agents()}
+    seen = known | {host: agent.started for host, agent in present.items()}
+    return {"registry": tuple(_registry_line(host, present.get(host), now - seen[host]) for host in sorted(seen))}
+
+
+def _registry_line(host: str, agent: Registration | None, seconds: float) -> shapes.RegistryLine:
+    vitals = None if agent is None else agent.vitals
+    return shapes.RegistryLine(
+        hostname=host,
+        status="NotReady" if agent is None else agent.state,
+        conditions=tuple(condition.type for condition in conditions(agent) if condition.status),
+        age=age(seconds),
+        cpu_percent=None if vitals is None else vitals.cpu_percent,
+        mem_bytes=None if vitals is None else vitals.mem_bytes,
+    )
 
 
 ENDPOINTS: Final = (

@@ -189,32 +189,6 @@ class AgentChanged(Struct, frozen=True, kw_only=True):
     status: Literal["Ready", "NotReady"]
 
 
-# --- Agents --------------------------------------------------------------------------------------------------
-
-
-class AgentInfo(Struct, frozen=True, kw_only=True):
-    """An agent as it describes itself."""
-
-    hostname: str
-    status: Literal["Ready", "NotReady"]
-    state: Literal["Ready", "Draining", "Cordoned", "Pending"]
-    machine_id: str
-    fingerprint: str
-    labels: dict[str, str]
-    started_at: str
-    last_heartbeat: str
-    max_jobs: int
-    active_jobs: int
-    operations: tuple[str, ...]
-
-
-class AgentList(Struct, frozen=True, kw_only=True):
-    """All registered agents, by hostname."""
-
-    agents: tuple[AgentInfo, ...]
-    total: int
-
-
 # --- Health --------------------------------------------------------------------------------------------------
 
 
@@ -272,13 +246,14 @@ class Consumers(Struct, frozen=True, kw_only=True):
 
 
 class JobFigures(Struct, frozen=True, kw_only=True):
-    """How many jobs there are; `processing` includes those that wait for another attempt."""
+    """How many jobs there are; `processing` includes those that wait for another attempt, `dlq` counts dead letters."""
 
     total: int
     unprocessed: int
     processing: int
     completed: int
     failed: int
+    dlq: int
 
 
 class AgentLine(Struct, frozen=True, kw_only=True):
@@ -298,12 +273,18 @@ class AgentFigures(Struct, frozen=True, kw_only=True):
 
 
 class RegistryLine(Struct, frozen=True, kw_only=True):
-    """One entry of the registry."""
+    """One agent that is there or known and away; `status` is its state, or `NotReady`.
+
+    `conditions` names those that are true. `cpu_percent` of one processor and `mem_bytes` are those of its process.
+    """
 
     type: Literal["agent"] = "agent"
     hostname: str
     status: str
+    conditions: tuple[str, ...]
     age: str
+    cpu_percent: float | None
+    mem_bytes: int | None
 
 
 class Status(Struct, frozen=True, kw_only=True, omit_defaults=True):

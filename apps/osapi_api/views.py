@@ -117,20 +117,3 @@ def _event(event: Event) -> shapes.TimelineEvent:
         message=event.message,
         error=event.error,
     )
-
-
-def agent_info(agent: osapi.Registration) -> shapes.AgentInfo:
-    """Return a registered agent. One whose heartbeat stopped is not registered any more, so it is always ready."""
-    return shapes.AgentInfo(
-        hostname=agent.hostname,
-        status="Ready",
-        state=agent.state,
-        machine_id=agent.machine_id,
-        fingerprint=agent.fingerprint,
-        labels=agent.labels,
-        started_at=timestamp(agent.started),
-        last_heartbeat=timestamp(agent.heartbeat),
-        max_jobs=agent.max_jobs,
-        active_jobs=agent.active,
-        operations=tuple(sorted(agent.operations)),
-    )

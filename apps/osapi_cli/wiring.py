@@ -12,6 +12,7 @@ from osapi_cli.problems import ProblemError
 from osapi_nats import Options as Broker
 
 if TYPE_CHECKING:
+    from osapi_agent import Thresholds
     from osapi_api import AuditSettings, Options, Security
     from osapi_cli.configuration import Configuration
     from osapi_cli.configuration.broker import Dlq as DeadLetters
@@ -55,6 +56,7 @@ class AgentPlan:
     labels: dict[str, str]
     max_jobs: int
     metrics: Listen | None
+    thresholds: Thresholds
 
 
 def controller_plan(configuration: Configuration) -> ControllerPlan:
@@ -86,6 +88,7 @@ def agent_plan(configuration: Configuration) -> AgentPlan:
         labels=agent.labels,
         max_jobs=agent.max_jobs,
         metrics=_metrics(agent.metrics),
+        thresholds=_thresholds(configuration),
     )
 
 
@@ -201,6 +204,19 @@ def _policy(configuration: Configuration) -> osapi.Policy:
     """
     consumer = configuration.agent.consumer
     return osapi.Policy(attempts=consumer.max_deliver, takeovers=consumer.max_deliver - 1, pauses=consumer.back_off)
+
+
+def _thresholds(configuration: Configuration) -> Thresholds:
+    from osapi_agent.conditions import Thresholds  # noqa: PLC0415 - the operations take a while
+
+    agent = configuration.agent
+    return Thresholds(
+        memory_percent=agent.conditions.memory_pressure_threshold,
+        load_per_cpu=agent.conditions.high_load_multiplier,
+        disk_percent=agent.conditions.disk_pressure_threshold,
+        process_bytes=agent.process_conditions.memory_pressure_bytes,
+        process_cpu_percent=agent.process_conditions.high_cpu_percent,
+    )
 
 
 def _place(kept: Stream | Registry | Facts | State | DeadLetters) -> Place:

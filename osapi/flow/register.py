@@ -24,6 +24,7 @@ from osapi.rules.keys import agent_key
 if TYPE_CHECKING:
     from osapi.flow.store import Store
     from osapi.rules.records import AgentState, Registration
+    from osapi.rules.vitals import Vitals
     from osapi.transport import Entry
 
 _log = logging.getLogger("osapi.agent")
@@ -68,8 +69,8 @@ class Membership:
         except ConflictError:
             raise self._taken() from None
 
-    async def beat(self, active: int, state: AgentState) -> None:
-        """Write a heartbeat.
+    async def beat(self, active: int, state: AgentState, vitals: Vitals | None = None) -> None:
+        """Write a heartbeat; without vitals those that were told last stay.
 
         Raises:
             HostnameTakenError: another agent replaced the entry.
@@ -77,6 +78,8 @@ class Membership:
         """
         async with self._writing:
             self._now = replace(self._now, heartbeat=self._store.now(), active=active, state=state)
+            if vitals is not None:
+                self._now = replace(self._now, vitals=vitals)
             try:
                 await self._renew()
             except (DisconnectedError, UncertainError, LimitReachedError) as error:

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from msgspec import Raw, Struct
 
+from osapi.rules.vitals import Vitals
+
 VERSION = 1
 ANY_SLOT = "_any"
 
@@ -206,7 +208,7 @@ class Story(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Registration(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An agent as it describes itself; `operations` maps each name it offers to its kind."""
+    """An agent as it describes itself; `operations` maps each name it offers to its kind, `vitals` if it tells any."""
 
     v: int
     hostname: str
@@ -220,16 +222,20 @@ class Registration(Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: AgentState = "Ready"
     machine_id: str = ""
     fingerprint: str = ""
+    vitals: Vitals | None = None
 
 
-class Known(Struct, frozen=True, kw_only=True):
-    """What is remembered of an agent that may be away; `seen` is when it last came."""
+class Known(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is remembered of an agent that may be away; `first` is when it came first, `seen` when it last did."""
 
     v: int
     hostname: str
     labels: dict[str, str]
     operations: dict[str, Kind]
     seen: float
+    first: float = 0.0
+    machine_id: str = ""
+    fingerprint: str = ""
 
 
 class Drain(Struct, frozen=True, kw_only=True):

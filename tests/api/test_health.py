@@ -45,7 +45,7 @@ async def test_status_tells_what_there_is(api: Rest) -> None:
     assert answer.status == 200
     found = answer.body
     assert found["status"] == "ok"
-    assert found["components"] == {"nats": {"status": "ok"}, "kv": {"status": "ok"}, "jobs": {"status": "ok"}}
+    assert found["components"] == {name: {"status": "ok"} for name in ("nats", "kv", "jobs", "registry")}
     assert [(stream["name"], stream["messages"]) for stream in found["streams"]] == [("JOBS", 2)]
     assert [(b["name"], b["keys"]) for b in found["kv_buckets"]] == [
         ("job-queue", 2),
@@ -54,7 +54,7 @@ async def test_status_tells_what_there_is(api: Rest) -> None:
     ]
     assert found["consumers"]["total"] == 3
     assert {consumer["name"] for consumer in found["consumers"]["consumers"]} == {"any", "agent-web-01", "agent-db-01"}
-    assert found["jobs"] == {"total": 2, "unprocessed": 0, "processing": 0, "completed": 1, "failed": 1}
+    assert found["jobs"] == {"total": 2, "unprocessed": 0, "processing": 0, "completed": 1, "failed": 1, "dlq": 0}
     assert (found["agents"]["total"], found["agents"]["ready"]) == (2, 2)
     assert found["agents"]["agents"][0] == {
         "hostname": "db-01",

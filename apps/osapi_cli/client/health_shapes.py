@@ -59,6 +59,9 @@ class RegistryLine(Struct, frozen=True, kw_only=True):
     hostname: str = ""
     status: str = ""
     age: str = ""
+    conditions: list[str] = field(default_factory=list[str])
+    cpu_percent: float | None = None
+    mem_bytes: int | None = None
 
 
 class HealthStatus(Struct, frozen=True, kw_only=True):

@@ -229,58 +229,6 @@ class LoadAverage(Struct, frozen=True, kw_only=True):
     fifteen: float = field(name="15min", default=0.0)
 
 
-class Condition(Struct, frozen=True, kw_only=True):
-    """Something that is so or not so of a host."""
-
-    type: str = ""
-    status: Any = None
-    reason: str = ""
-    last_transition_time: str = ""
-
-
-class Agent(Struct, frozen=True, kw_only=True):
-    """An agent as it describes itself."""
-
-    hostname: str
-    status: str = ""
-    state: str = ""
-    labels: dict[str, str] = field(default_factory=dict[str, str])
-    started_at: str = ""
-    last_heartbeat: str = ""
-    max_jobs: int | None = None
-    active_jobs: int | None = None
-    operations: list[str] = field(default_factory=list[str])
-    os_info: OsInfo | None = None
-    machine_id: str = ""
-    fingerprint: str = ""
-    conditions: list[Condition] = field(default_factory=list[Condition])
-    timeline: list[TimelineEvent] = field(default_factory=list[TimelineEvent])
-    facts: dict[str, Any] = field(default_factory=dict[str, Any])
-
-
-class AgentList(Struct, frozen=True, kw_only=True):
-    """All registered agents."""
-
-    agents: list[Agent]
-    total: int
-
-
-class PendingAgent(Struct, frozen=True, kw_only=True):
-    """An agent that waits to be accepted."""
-
-    hostname: str = ""
-    fingerprint: str = ""
-    machine_id: str = ""
-    requested_at: str = ""
-
-
-class PendingList(Struct, frozen=True, kw_only=True):
-    """Who waits to be accepted."""
-
-    agents: list[PendingAgent]
-    total: int
-
-
 class Message(Struct, frozen=True, kw_only=True):
     """What was done, in one sentence."""
 

@@ -19,8 +19,6 @@ IDLE: Final[Mapping[str, str]] = {
     "nats.stream.discard": "with new, nothing could be scheduled; a full stream drops the oldest",
     "agent.consumer.name": "each consumer is named after what it is for",
     "agent.queue_group": "all agents share what is for any of them; use a label and _any@ for a group",
-    "agent.conditions": "conditions are not watched",
-    "agent.process_conditions": "conditions are not watched",
     "agent.privilege_escalation": "commands run as the user of the agent",
     "agent.pki": "jobs are not signed",
     "telemetry.tracing": "no traces are made",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import osapi
 from osapi.errors import InvalidNameError
-from osapi_agent import facts, host, operations
+from osapi_agent import Vitals, facts, host, operations
 from osapi_cli.problems import ProblemError
 from osapi_cli.running.broker import open_broker
 from osapi_cli.running.health import Reached, probes
@@ -56,9 +56,11 @@ async def blocks(transport: Transport, plan: AgentPlan, metrics: Metrics) -> Asy
             hostname=plan.hostname or host.hostname(),
             labels=plan.labels,
             facts=facts.collect,
+            status=Vitals(plan.thresholds),
             max_jobs=plan.max_jobs,
             settings=plan.settings,
             observer=metrics.observe,
+            machine_id=host.machine_id(),
         )
     except InvalidNameError as error:
         remedy = "give the agent another name as agent.hostname"

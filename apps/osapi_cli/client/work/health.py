@@ -55,11 +55,24 @@ def _status(found: shapes.HealthStatus) -> Iterator[Block]:
     yield Heading("Agents")
     yield Paragraph(f"{found.agents.ready} of {found.agents.total} ready")
     if found.registry:
+        rows = [_entry(line) for line in found.registry]
+        columns = [name for name in rows[0] if any(row[name] for row in rows)]
         yield Table(
-            columns=("TYPE", "HOSTNAME", "STATUS", "AGE"),
-            rows=[(line.type, line.hostname, line.status, line.age) for line in found.registry],
+            columns=columns, right=frozenset({"CPU", "MEMORY"}), rows=[[row[name] for name in columns] for row in rows]
         )
     yield from _broker(found)
+
+
+def _entry(line: shapes.RegistryLine) -> dict[str, str]:
+    return {
+        "TYPE": line.type,
+        "HOSTNAME": line.hostname,
+        "STATUS": line.status,
+        "CONDITIONS": ", ".join(line.conditions),
+        "CPU": "" if line.cpu_percent is None else f"{line.cpu_percent:g} %",
+        "MEMORY": "" if line.mem_bytes is None else size(line.mem_bytes),
+        "AGE": line.age,
+    }
 
 
 def _broker(found: shapes.HealthStatus) -> Iterator[Block]:

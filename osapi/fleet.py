@@ -1,0 +1,114 @@
+"""The fleet: all agents that are there, and those that are known and away, with what they tell of their hosts."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct, field
+
+from osapi.errors import InvalidSettingError, RecordError
+from osapi.flow.persist import insist
+from osapi.rules.codec import FACTS
+from osapi.rules.facts import flatten
+from osapi.rules.keys import agent_key
+from osapi.rules.names import normalise_hostname
+from osapi.rules.records import Known, Registration
+from osapi.settings import facts_bucket
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from osapi.flow.state import States
+    from osapi.flow.store import Store
+    from osapi.roster import Roster
+    from osapi.transport import Entry, KeyValue
+
+_log = logging.getLogger("osapi.client")
+
+# Facts that are asked for at once.
+_PAGE = 500
+
+
+class AgentDetail(Struct, frozen=True, kw_only=True):
+    """An agent with all that is known of it; at least one of `registration` and `known` is there.
+
+    One that is away has no `registration`, and its `facts` only for as long as they live. `known` is what is remembered
+    of it from when it last came.
+    """
+
+    hostname: str
+    registration: Registration | None = None
+    known: Known | None = None
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def status(self) -> Literal["Ready", "NotReady"]:
+        """Return whether it is there, whatever its state."""
+        return "NotReady" if self.registration is None else "Ready"
+
+
+class Fleet:
+    """The agents, as `client.fleet` has them."""
+
+    def __init__(self, store: Store, roster: Roster, states: States) -> None:
+        self._store = store
+        self._roster = roster
+        self._states = states
+        self._facts: KeyValue | None = None
+
+    async def list(self) -> Sequence[AgentDetail]:
+        """Return all agents by hostname, those included that are away; reads what is remembered and all facts.
+
+        Raises:
+            RecordError, DisconnectedError
+
+        """
+        known = {each.hostname: each for each in await self._states.all_known()}
+        present = self._roster.pending | self._roster.agents
+        hosts = sorted({*known, *present})
+        facts = await self._read(hosts)
+        return [
+            AgentDetail(hostname=host, registration=present.get(host), known=known.get(host), facts=facts.get(host, {}))
+            for host in hosts
+        ]
+
+    async def get(self, hostname: str) -> AgentDetail:
+        """Return one agent, also one that is away.
+
+        Raises:
+            UnknownHostError: it never came, or was forgotten.
+            InvalidNameError, RecordError, DisconnectedError
+
+        """
+        host = normalise_hostname(hostname)
+        known = await self._states.known(host)
+        registration = self._roster.agents.get(host) or self._roster.pending.get(host)
+        if known is None and registration is None:
+            raise self._roster.unknown_host(host, [each.hostname for each in await self._states.all_known()])
+        facts = await self._read([host])
+        return AgentDetail(hostname=host, registration=registration, known=known, facts=facts.get(host, {}))
+
+    async def _read(self, hosts: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Read the facts of hosts; what nobody should have written is as if it were not there, and the log says so."""
+        patience = self._store.settings.persist
+        found: dict[str, dict[str, Any]] = {}
+        if self._facts is None:
+            config = facts_bucket(self._store.settings)
+            self._facts = await insist(partial(self._store.transport.bucket, config), patience)
+        for start in range(0, len(hosts), _PAGE):
+            page = hosts[start : start + _PAGE]
+            entries = await insist(partial(self._facts.get_many, [agent_key(host) for host in page]), patience)
+            found.update({host: _told(entry) for host, entry in zip(page, entries, strict=True) if entry is not None})
+        return found
+
+
+def _told(entry: Entry) -> dict[str, Any]:
+    try:
+        facts = FACTS.decode(entry.value).facts
+        flatten(facts)
+    except (RecordError, InvalidSettingError) as error:
+        _log.warning("the facts under %s are passed over: %s", entry.key, error)
+        return {}
+    return facts
