@@ -7,9 +7,18 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+import trio
 from msgspec.structs import replace
 
-from osapi.errors import ConflictError, EnrolmentError, InvalidInputError, InvalidSettingError, RecordError
+from osapi.errors import (
+    ClosedError,
+    ConflictError,
+    EnrolmentError,
+    InvalidInputError,
+    InvalidSettingError,
+    RecordError,
+    TransportError,
+)
 from osapi.flow.persist import insist, write
 from osapi.rules import seals
 from osapi.rules.codec import ENROLMENT, SUCCESSION
@@ -23,8 +32,6 @@ from osapi.signer import verifies
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import trio
-
     from osapi.rules.custody import Custody
     from osapi.rules.ledger import Ledger
     from osapi.settings import Settings
@@ -35,6 +42,9 @@ _log = logging.getLogger("osapi.keys")
 
 # A key that is followed by another counts for a year at most.
 MAX_GRACE = 366 * 86400.0
+
+# What was decided is read anew so long after the watch was lost.
+_PAUSE = 5.0
 
 # Keys of which it is remembered why they were refused.
 _TOLD = 1000
@@ -153,21 +163,36 @@ class Keyring:
     async def follow(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Read what was decided and announced, report that, and keep up for as long as the task runs.
 
+        A watch that is lost later on is opened anew, and all is read again; so is a bucket that was removed.
+
         Raises:
             MismatchError, DisconnectedError, UncertainError: before it was read.
-            ClosedError: the transport has ended.
 
         """
-        bucket = await self.open()
-        async with bucket.watch("enrolment.*", "succession.*") as watch:
-            first: list[Entry] = []
-            while not watch.caught_up:
-                first.extend(await watch.receive())
-            self.apply(first)
-            self._watch = watch
-            task_status.started()
-            while True:
-                self.apply(await watch.receive())
+        told = False
+        while True:
+            try:
+                async with (await self.open()).watch("enrolment.*", "succession.*") as watch:
+                    await self._catch_up(watch)
+                    if not told:
+                        task_status.started()
+                        told = True
+                    while True:
+                        self.apply(await watch.receive())
+            except TransportError as error:
+                if not told:
+                    raise
+                _log.warning("what is decided about keys is read anew: %s", error)
+            finally:
+                self._watch = self._state = None
+            await trio.sleep(_PAUSE)
+
+    async def _catch_up(self, watch: Watch) -> None:
+        first: list[Entry] = []
+        while not watch.caught_up:
+            first.extend(await watch.receive())
+        self.apply(first)
+        self._watch = watch
 
     async def is_ours(self, hostname: str) -> bool:
         """Tell whether our own key is that of this agent; what may have been decided meanwhile is looked for.
@@ -220,7 +245,8 @@ class Keyring:
 
         """
         if self._watch is not None:
-            self.apply(self._watch.receive_nowait())
+            with suppress(ClosedError):
+                self.apply(self._watch.receive_nowait())
         if self.ledger is None or self.ledger.parties(stranger, self.now()):
             return
         bucket, patience = await self.open(), self.settings.persist

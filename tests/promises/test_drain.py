@@ -92,15 +92,3 @@ async def test_a_drained_agent_leaves_as_any_other(world: World) -> None:
             await client.undrain("no host")
         with pytest.raises(osapi.InvalidSettingError):
             await client.drain("a", by="x" * 501)
-
-
-async def test_an_agent_may_leave_while_it_begins_to_take_jobs(world: World) -> None:
-    async with world.client() as client:
-        for pause in range(0, 12, 3):
-            async with world.agent("a") as agent:
-                await client.drain("a")
-                await until(lambda: agent.state == "Cordoned")
-                await client.undrain("a")
-                await until(lambda: agent.state == "Ready")
-                for _ in range(pause):
-                    await trio.lowlevel.checkpoint()
