@@ -45,6 +45,24 @@ def test_there_are_examples() -> None:
     assert len(_EXAMPLES) >= 5
 
 
+def test_the_example_program_goes_through_the_life_of_jobs(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(_ROOT / "docs" / "examples" / "fleet.py"), run_name="__main__")
+    told = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    assert told == {
+        "retried": "retryable (1/3), then completed in attempt 2",
+        "cancelled": told["cancelled"],
+        "expired": "expired: its time was over while it ran",
+        "once": "one job",
+        "waited for": "completed",
+        "told": "50%: unpacking; 2.1 unpacked on web-01",
+        "dead": "TransientError: the mail server does not answer; replayed as a job of its own",
+        "scheduled": "3 jobs in half an hour",
+        "selected": "web-01, web-02",
+        "rolled out": "halted by web-02, resumed, and completed on web-01, web-02, web-03",
+    }
+    assert re.fullmatch(r"cancelled by alice after [34]\.\d s of attempt 1: seen enough", told["cancelled"])
+
+
 def test_the_diagram_shows_every_move_and_no_other() -> None:
     draw = cast("Callable[[], str]", runpy.run_path(str(_ROOT / "docs" / "lifecycle_diagram.py"))["draw"])
     shown = re.findall(r"<g><title>(.*?)</title>", draw())
