@@ -13,6 +13,7 @@ import trio
 
 import osapi
 import osapi_api
+from osapi.nursery import background
 from osapi_memory import Broker
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ def serving(operations: osapi.Operations, agents: Mapping[str, Mapping[str, str]
                 options=options,
                 settings=_SETTINGS,
             )
+            tasks = await stack.enter_async_context(background())
+            tasks.start_soon(client.rollouts.conduct)
             nursery = await stack.enter_async_context(trio.open_nursery())
             started.extend(await nursery.start(_serve, app, shutdown))
             stops.append((trio.lowlevel.current_trio_token(), shutdown))

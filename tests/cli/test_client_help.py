@@ -19,7 +19,21 @@ if TYPE_CHECKING:
     from tests.cli.program import Ended
 
 HEAVY = {"trio", "httpx2", "rich", "msgspec", "osapi", "yaml"}
-WORK = ("agent", "audit", "command", "dlq", "health", "job", "network", "node", "process", "run", "schedule", "watch")
+WORK = (
+    "agent",
+    "audit",
+    "command",
+    "dlq",
+    "health",
+    "job",
+    "network",
+    "node",
+    "process",
+    "rollout",
+    "run",
+    "schedule",
+    "watch",
+)
 
 
 def commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:

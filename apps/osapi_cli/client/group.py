@@ -17,6 +17,7 @@ _HERE = "osapi_cli.client"
         "health": f"{_HERE}.health:health",
         "job": f"{_HERE}.job:job",
         "node": f"{_HERE}.node:node",
+        "rollout": f"{_HERE}.rollout:rollout",
         "run": f"{_HERE}.run:run",
         "schedule": f"{_HERE}.schedule:schedule",
     },

@@ -233,3 +233,127 @@ class Message(Struct, frozen=True, kw_only=True):
     """What was done, in one sentence."""
 
     message: str
+
+
+# --- Health --------------------------------------------------------------------------------------------------
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """How a server is."""
+
+    status: str
+    error: str = ""
+
+
+class Component(Struct, frozen=True, kw_only=True):
+    """One thing that a server stands on."""
+
+    status: str = ""
+    error: str = ""
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """What a stream or bucket holds."""
+
+    name: str = ""
+    messages: int | None = None
+    keys: int | None = None
+    bytes: int = 0
+    consumers: int | None = None
+
+
+class Consumer(Struct, frozen=True, kw_only=True):
+    """Where a consumer stands."""
+
+    name: str = ""
+    pending: int = 0
+    ack_pending: int = 0
+    redelivered: int = 0
+
+
+class Consumers(Struct, frozen=True, kw_only=True):
+    """The consumers of the stream of jobs."""
+
+    total: int = 0
+    consumers: list[Consumer] = field(default_factory=list[Consumer])
+
+
+class AgentFigures(Struct, frozen=True, kw_only=True):
+    """How many agents there are."""
+
+    total: int = 0
+    ready: int = 0
+
+
+class RegistryLine(Struct, frozen=True, kw_only=True):
+    """One entry of the registry."""
+
+    type: str = ""
+    hostname: str = ""
+    status: str = ""
+    age: str = ""
+
+
+class HealthStatus(Struct, frozen=True, kw_only=True):
+    """All that there is to see of a server."""
+
+    status: str
+    version: str = ""
+    uptime: str = ""
+    components: dict[str, Component] = field(default_factory=dict[str, Component])
+    streams: list[Figures] = field(default_factory=list[Figures])
+    kv_buckets: list[Figures] = field(default_factory=list[Figures])
+    consumers: Consumers | None = None
+    jobs: dict[str, int] = field(default_factory=dict[str, int])
+    agents: AgentFigures = AgentFigures()
+    registry: list[RegistryLine] = field(default_factory=list[RegistryLine])
+
+
+# --- Rollouts ------------------------------------------------------------------------------------------------
+
+
+class RolloutBatch(Struct, frozen=True, kw_only=True):
+    """A batch that has begun."""
+
+    job_id: str
+    hosts: list[str] = field(default_factory=list[str])
+    started: str = ""
+    ended: str | None = None
+    outcomes: dict[str, int] = field(default_factory=dict[str, int])
+
+
+class RolloutFailure(Struct, frozen=True, kw_only=True):
+    """A host that failed, in which batch, from 0."""
+
+    hostname: str
+    batch: int = 0
+    status: str = ""
+    error: str = ""
+
+
+class Rollout(Struct, frozen=True, kw_only=True):
+    """A broadcast in batches."""
+
+    id: str
+    status: str
+    operation: str = ""
+    target: str = ""
+    created: str = ""
+    updated: str = ""
+    by: str = ""
+    reason: str = ""
+    hosts: int = 0
+    batch: int = 1
+    canary: int = 0
+    pause: float = 0.0
+    max_failures: int = 0
+    batches: list[RolloutBatch] = field(default_factory=list[RolloutBatch])
+    failed: int = 0
+    failures: list[RolloutFailure] = field(default_factory=list[RolloutFailure])
+    waiting: list[str] = field(default_factory=list[str])
+
+
+class RolloutList(Struct, frozen=True, kw_only=True):
+    """The newest rollouts."""
+
+    items: list[Rollout]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from osapi_cli.client.work import network as network
     from osapi_cli.client.work import node as node
     from osapi_cli.client.work import process as process
+    from osapi_cli.client.work import rollout as rollout
     from osapi_cli.client.work import run as run
     from osapi_cli.client.work import schedule as schedule
     from osapi_cli.client.work import watch as watch
