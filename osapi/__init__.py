@@ -84,6 +84,7 @@ from osapi.rules.records import Event, JobStatus, Policy, Registration, SlotStat
 from osapi.rules.reports import Recorder, Reporter
 from osapi.rules.rollout_records import Rollout, RolloutStatus
 from osapi.rules.schedule_records import Fired, Schedule, Timing, Work
+from osapi.rules.timeline import Moment
 from osapi.rules.vitals import Condition, HostMemory, Vitals
 from osapi.scheduler import Scheduler
 from osapi.schedules import ScheduleDetail
@@ -136,6 +137,7 @@ __all__ = [
     "LimitReachedError",
     "MismatchError",
     "MissingError",
+    "Moment",
     "NoAgentsError",
     "NotFoundError",
     "Observer",

@@ -24,6 +24,7 @@ from osapi.flow.respond import release, respond
 from osapi.flow.sealed import check_keys
 from osapi.flow.state import States
 from osapi.flow.store import open_store
+from osapi.flow.timeline import TimelineKeeper
 from osapi.flow.vitals import HostVitals
 from osapi.ids import Ids
 from osapi.nursery import background
@@ -32,6 +33,7 @@ from osapi.rules.labels import normalise_labels
 from osapi.rules.lifecycle import MAX_EARLIER_ERROR
 from osapi.rules.names import normalise_hostname
 from osapi.rules.records import VERSION, Known, Registration
+from osapi.rules.timeline import Standing
 from osapi.settings import Settings
 
 if TYPE_CHECKING:
@@ -116,6 +118,7 @@ class Agent:
         self._attempts = 0
         self._block = AsyncExitStack()
         self._drained = False
+        self._order = ""
         self._leaving = False
         self._idle = trio.Event()
         self._active = 0
@@ -143,13 +146,15 @@ class Agent:
                 self.counters,
                 self._identity.passes_on,
             )
-            self._drained = await self._states.drained(self.hostname) is not None
-            await self._identity.apply()
+            await self._learn()
             await self._vitals.renew(self._settings.heartbeat)
             self._membership = Membership(store, self._registration(store.now()))
             await self._membership.join()
             stack.push_async_callback(self._membership.leave)
             await self._remember()
+            self._timeline = TimelineKeeper(store, self._states, self.hostname)
+            await self._timeline.open(self._standing)
+            stack.push_async_callback(self._stop)
             self._nursery = await stack.enter_async_context(background())
             self._reception.place(store, self._nursery)
             if self._facts.given:
@@ -157,6 +162,7 @@ class Agent:
                 self._nursery.start_soon(self._facts.keep)
             if not self._shut:
                 await self._reception.open()
+            self._nursery.start_soon(self._timeline.keep)
             self._nursery.start_soon(self._beat)
             self._nursery.start_soon(self._look_after)
             self._nursery.start_soon(self._heed)
@@ -363,6 +369,16 @@ class Agent:
 
     # --- In the background ---
 
+    @property
+    def _standing(self) -> Standing:
+        vitals = self._vitals.known
+        return Standing(self.state, () if vitals is None else vitals.conditions, self._order)
+
+    async def _stop(self) -> None:
+        # One that another has replaced has no say any more.
+        if not self._membership.lost:
+            await self._timeline.close()
+
     async def _beat(self) -> None:
         while True:
             await trio.sleep(self._settings.heartbeat)
@@ -370,6 +386,14 @@ class Agent:
                 await self._obey()
             vitals = await self._vitals.renew(self._settings.heartbeat)
             await self._membership.beat(self._active, self.state, vitals)
+            if not self._leaving:
+                self._timeline.note(self._standing)
+
+    async def _learn(self) -> None:
+        order = await self._states.drained(self.hostname)
+        self._drained = order is not None
+        self._order = "" if order is None else ": ".join(filter(None, [order.by and f"by {order.by}", order.reason]))
+        await self._identity.apply()
 
     @property
     def _shut(self) -> bool:
@@ -378,8 +402,7 @@ class Agent:
     async def _obey(self) -> None:
         """Begin or cease to take jobs, as is ordered and allowed; while it cannot be known, all stays as it is."""
         try:
-            self._drained = await self._states.drained(self.hostname) is not None
-            await self._identity.apply()
+            await self._learn()
             if self._shut and self._reception.is_open:
                 _log.info("%s takes no jobs: it is %s", self.hostname, self.state)
                 await self._reception.close()

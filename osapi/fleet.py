@@ -15,6 +15,7 @@ from osapi.rules.facts import flatten
 from osapi.rules.keys import agent_key
 from osapi.rules.names import normalise_hostname
 from osapi.rules.records import Known, Registration
+from osapi.rules.timeline import Moment
 from osapi.settings import facts_bucket
 
 if TYPE_CHECKING:
@@ -35,13 +36,14 @@ class AgentDetail(Struct, frozen=True, kw_only=True):
     """An agent with all that is known of it; at least one of `registration` and `known` is there.
 
     One that is away has no `registration`, and its `facts` only for as long as they live. `known` is what is remembered
-    of it from when it last came.
+    of it from when it last came, `timeline` what became of it, of one agent only and not of a list.
     """
 
     hostname: str
     registration: Registration | None = None
     known: Known | None = None
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    timeline: tuple[Moment, ...] = ()
 
     @property
     def status(self) -> Literal["Ready", "NotReady"]:
@@ -88,7 +90,21 @@ class Fleet:
         if known is None and registration is None:
             raise self._roster.unknown_host(host, [each.hostname for each in await self._states.all_known()])
         facts = await self._read([host])
-        return AgentDetail(hostname=host, registration=registration, known=known, facts=facts.get(host, {}))
+        return AgentDetail(
+            hostname=host,
+            registration=registration,
+            known=known,
+            facts=facts.get(host, {}),
+            timeline=await self._timeline(host),
+        )
+
+    async def _timeline(self, host: str) -> tuple[Moment, ...]:
+        try:
+            timeline = await self._states.timeline(host)
+        except RecordError as error:
+            _log.warning("the timeline of %s is passed over: %s", host, error)
+            return ()
+        return () if timeline is None else timeline.moments
 
     async def _read(self, hosts: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Read the facts of hosts; what nobody should have written is as if it were not there, and the log says so."""

@@ -56,10 +56,20 @@ class Condition(Struct, frozen=True, kw_only=True):
     last_transition_time: str
 
 
+class AgentEvent(Struct, frozen=True, kw_only=True):
+    """Something that became of an agent."""
+
+    timestamp: str
+    event: str
+    hostname: str
+    message: str
+
+
 class AgentInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An agent and its host. What the agent does not tell is missing; one that is away tells nothing of its state.
 
-    `registered_at` is when it came first, `started_at` when it last did.
+    `registered_at` is when it came first, `started_at` when it last did; `timeline` is what became of it, oldest first,
+    and empty in a list.
     """
 
     hostname: str
@@ -91,6 +101,7 @@ class AgentInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
     routes: tuple[Route, ...]
     facts: dict[str, Any]
     conditions: tuple[Condition, ...]
+    timeline: tuple[AgentEvent, ...]
 
 
 class AgentList(Struct, frozen=True, kw_only=True):

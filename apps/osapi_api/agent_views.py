@@ -57,6 +57,12 @@ def agent_info(agent: osapi.AgentDetail) -> shapes.AgentInfo:
         routes=_read(facts, "routes", tuple[shapes.Route, ...]) or (),
         facts=facts,
         conditions=conditions(registration),
+        timeline=tuple(
+            shapes.AgentEvent(
+                timestamp=timestamp(moment.at), event=moment.event, hostname=agent.hostname, message=moment.message
+            )
+            for moment in agent.timeline
+        ),
     )
 
 

@@ -43,6 +43,7 @@ class Membership:
         self._now = registration
         self._key = agent_key(registration.hostname)
         self._revision = 0
+        self.lost = False
         self.told = registration.heartbeat
         self._writing = trio.Lock()
 
@@ -118,6 +119,7 @@ class Membership:
         self.told = self._now.heartbeat
 
     def _taken(self) -> HostnameTakenError:
+        self.lost = True
         return HostnameTakenError(
             f"hostname {self._now.hostname!r}: another agent answers to it; give this one a hostname of its own"
         )

@@ -6,13 +6,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from osapi.flow.persist import insist
-from osapi.rules.codec import DRAIN, KNOWN
-from osapi.rules.keys import drain_key, known_key
+from osapi.rules.codec import DRAIN, KNOWN, TIMELINE
+from osapi.rules.keys import drain_key, known_key, timeline_key
 from osapi.settings import state_bucket
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from osapi.flow.store import Store
     from osapi.rules.records import Drain, Known
+    from osapi.rules.timeline import Timeline
     from osapi.transport import KeyValue
 
 # Entries that are read at once.
@@ -61,6 +64,40 @@ class States:
             found.extend(KNOWN.decode(entry.value) for entry in entries if entry is not None)
         return sorted(found, key=lambda known: known.hostname)
 
+    async def keep_timeline(self, timeline: Timeline) -> None:
+        """Store the timeline of an agent.
+
+        Raises:
+            LimitReachedError, DisconnectedError, UncertainError
+
+        """
+        await self._put(timeline_key(timeline.hostname), TIMELINE.encode(timeline))
+
+    async def timeline(self, hostname: str) -> Timeline | None:
+        """Return what became of an agent, None if nothing is stored.
+
+        Raises:
+            RecordError, DisconnectedError
+
+        """
+        return (await self.timelines([hostname])).get(hostname)
+
+    async def timelines(self, hosts: Sequence[str]) -> dict[str, Timeline]:
+        """Return what became of several agents, by hostname.
+
+        Raises:
+            RecordError, DisconnectedError
+
+        """
+        bucket, patience = await self._bucket(), self._store.settings.persist
+        found: dict[str, Timeline] = {}
+        for start in range(0, len(hosts), _PAGE):
+            page = [timeline_key(host) for host in hosts[start : start + _PAGE]]
+            entries = await insist(partial(bucket.get_many, page), patience)
+            told = [TIMELINE.decode(entry.value) for entry in entries if entry is not None]
+            found.update({timeline.hostname: timeline for timeline in told})
+        return found
+
     async def forget(self, hostname: str) -> None:
         """Forget an agent, and what it was told; if it comes again, it is remembered again.
 
@@ -68,7 +105,7 @@ class States:
             DisconnectedError, UncertainError
 
         """
-        for key in (known_key(hostname), drain_key(hostname)):
+        for key in (known_key(hostname), drain_key(hostname), timeline_key(hostname)):
             await self._purge(key)
 
     async def drain(self, hostname: str, order: Drain) -> bool:

@@ -30,6 +30,7 @@ from osapi.rules.records import (
 )
 from osapi.rules.rollout_records import Rollout
 from osapi.rules.schedule_records import Schedule
+from osapi.rules.timeline import Timeline
 
 T = TypeVar(
     "T",
@@ -49,6 +50,7 @@ T = TypeVar(
     RecordOutline,
     Rollout,
     Schedule,
+    Timeline,
 )
 
 
@@ -117,3 +119,4 @@ SCHEDULE = Codec(Schedule)
 JOIN = Codec(Join)
 ENROLMENT = Codec(Enrolment)
 SUCCESSION = Codec(Succession)
+TIMELINE = Codec(Timeline)

@@ -11,7 +11,7 @@
     agent-registry    a hostname               that agent                    refused
     agent-registry    a post, as _sweeper      nobody's: who has one settles what is due, which it signs itself
     agent-facts       a hostname               that agent                    refused
-    agent-state       known.<host>             that agent                    nothing
+    agent-state       known, timeline.<host>   that agent                    nothing
     agent-state       drain.<host>             a controller                  nothing
     agent-state       join, enrolment, succession                            see `osapi.rules.ledger`
     job-stories       anything                 a controller                  nothing
@@ -106,7 +106,7 @@ def _of_response(parts: list[str]) -> Custody | None:
 def _of_state(head: str, key: str) -> Custody | None:
     if head in _ENROLMENT:
         return None
-    if head == "known":
+    if head in {"known", "timeline"}:
         return Custody("nothing", host=_host(key.partition(".")[2]))
     return _GONE if head == "drain" else _CONTROLLER
 

@@ -199,6 +199,11 @@ def known_key(hostname: str) -> str:
     return f"known.{encode_token(hostname)}"
 
 
+def timeline_key(hostname: str) -> str:
+    """Name the key of `agent-state` that holds the timeline of an agent."""
+    return f"timeline.{encode_token(hostname)}"
+
+
 def drain_key(hostname: str) -> str:
     """Name the key of `agent-state` that says that an agent shall take no jobs."""
     return f"drain.{encode_token(hostname)}"

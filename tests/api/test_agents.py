@@ -57,6 +57,9 @@ async def test_an_agent_tells_all_of_its_host(api: Rest) -> None:
     assert answer.status == 200
     moments = {name: info.pop(name) for name in ("registered_at", "started_at", "last_heartbeat")}
     assert all(moment.endswith("Z") for moment in moments.values())
+    (registered, hot) = info.pop("timeline")
+    assert (registered["event"], hot["event"], hot["hostname"]) == ("registered", "condition_on", "web-09")
+    assert hot["message"] == "DiskPressure: 95 % of /"
     assert info.pop("operations") == sorted(operations.kinds())
     assert info == {
         "hostname": "web-09",

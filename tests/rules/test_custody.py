@@ -32,6 +32,7 @@ CONTROLLER, A, B = Party(), Party("a"), Party("b")
         ("registry", "a", [A]),
         ("facts", "a", [A]),
         ("state", "known.a", [A]),
+        ("state", "timeline.a", [A]),
         ("state", "drain.a", [CONTROLLER]),
         ("state", "anything", [CONTROLLER]),
         ("stories", "letter.1", [CONTROLLER]),
