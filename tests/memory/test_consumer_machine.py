@@ -232,8 +232,10 @@ class ConsumerMachine(RuleBasedStateMachine):
             ack_wait=ack_wait,
         )
         self.core.consumer(config, self.now)
+        has_other_places = config.max_ack_pending != self.model.config.max_ack_pending
         self.model.reconfigure(config)
-        self.model.dispatch(self.now)
+        if has_other_places:
+            self.model.dispatch(self.now)
 
     @rule(seconds=st.integers(1, 2))
     def wait(self, seconds: int) -> None:

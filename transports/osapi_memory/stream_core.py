@@ -201,9 +201,11 @@ class StreamCore:
         if consumer is None:
             consumer = self._create(config)
         elif consumer.config != config:
+            has_other_places = consumer.config.max_ack_pending != config.max_ack_pending
             self._reconfigure(consumer, config)
+            if has_other_places:  # nothing else that is new lets a waiting pull look again
+                consumer.dispatch(now)
         self._start_idling(consumer, now)
-        consumer.dispatch(now)
         return consumer
 
     def delete_consumer(self, name: str, now: float) -> bool:
