@@ -36,7 +36,8 @@ Of streams
   S4  Beyond `max_msgs`, `max_bytes` or `max_msgs_per_subject`, "old" drops the oldest; "new" refuses with
       `LimitReachedError`.
   S5  A scheduled message appears on its target once its time has come (at once if it has passed), survives a
-      restart as the stream does, is replaced by another on the same schedule subject and cancelled by purging it.
+      restart as the stream does, is replaced by another on the same schedule subject and cancelled by purging it,
+      or by any other message on that subject.
   S6  `delete` removes one message, also from consumers that had it pending, and tells if it was there.
   S7  A stream with `dead_letters_of` gets a message for each one that a consumer of that other stream gives up, from
       its own creation on: at each `term` (a repeated one too), and when the delivery after the last of `max_deliver`

@@ -86,6 +86,17 @@ async def purging_its_subject_cancels_a_schedule(transport: Transport) -> None:
 
 
 @check("S5")
+async def another_message_on_its_subject_cancels_a_schedule(transport: Transport) -> None:
+    """Both stay where they are, and neither appears on the target."""
+    async with _targets(transport) as (stream, pull):
+        at = transport.now() + LEAD
+        await stream.schedule(on(stream, "later"), b"1", target=on(stream, "target.a"), at=at)
+        await stream.publish(on(stream, "later"), b"2")
+        await silence(pull, "a schedule whose subject has got another message", LEAD + 1 + SILENCE)
+        expect_equal((await stream.info()).messages, 2, "messages kept")
+
+
+@check("S5")
 async def schedules_appear_in_order_of_their_times(transport: Transport) -> None:
     """The order in which they were made does not matter, nor does it whether they share a target."""
     async with _targets(transport) as (stream, pull):

@@ -200,7 +200,8 @@ class ConsumerMachine(RuleBasedStateMachine):
                     record.due, record.place = self.now + delay, 0
                 elif not record.place:
                     self.model.line_up(record)
-        self.model.dispatch(self.now)
+        if not delay and any(record.sequence == sequence and record.is_pending for record in self.model.records):
+            self.model.dispatch(self.now)
 
     @rule(sequence=st.integers(1, 6))
     def in_progress(self, sequence: int) -> None:

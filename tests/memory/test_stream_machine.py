@@ -96,6 +96,9 @@ class Model:
         lifetimes = [span for span in (ttl, config.max_age) if span]
         self.last += 1
         dies = now + min(lifetimes) if lifetimes else inf
+        for message in self.kept:
+            if message.subject == subject:  # whatever comes there keeps a schedule from going anywhere
+                message.target, message.at = None, inf
         kept = Kept(self.last, subject, payload, now, dies, headers=headers)
         self.kept.append(kept)
         return kept

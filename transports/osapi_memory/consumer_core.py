@@ -132,16 +132,17 @@ class ConsumerCore:
                 self._again.pop(sequence, None)
         return deliveries
 
-    def nak(self, sequence: int, delay: float, now: float) -> None:
-        """Line up again, at once or after a delay during which the message keeps its slot."""
+    def nak(self, sequence: int, delay: float, now: float) -> bool:
+        """Line up again, at once or after a delay during which the message keeps its slot; tell if it is pending."""
         if sequence not in self._pending:
-            return
+            return False
         if delay > 0:
             self._again.pop(sequence, None)
             self._agenda.set(sequence, now + delay)
         else:
             self._agenda.cancel(sequence)
             self._again[sequence] = None
+        return True
 
     def in_progress(self, sequence: int, now: float) -> None:
         """Start the wait for an answer anew, unless it is over already."""

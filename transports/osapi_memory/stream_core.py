@@ -98,6 +98,8 @@ class StreamCore:
         if msg_id is not None and (known := log.known(msg_id, now)):
             return Published(known, duplicate=True)
         message = log.append(subject, payload, headers, now, log.expires(now, ttl), msg_id, room)
+        if subject in self._schedules:
+            self._unschedule(subject)
         if self._freed:  # dropped messages freed slots
             self._settle(now)
         for consumer in self._interest.match(subject):
@@ -300,8 +302,8 @@ class StreamCore:
         """Take a nak."""
         self._tick(now)
         consumer = self._named(consumer)
-        consumer.nak(sequence, delay, now)
-        consumer.dispatch(now)
+        if consumer.nak(sequence, delay, now) and delay <= 0:
+            consumer.dispatch(now)
 
     def in_progress(self, consumer: ConsumerCore, sequence: int, now: float) -> None:
         """Take a sign of life. Like an answer it counts even if the wait is just over."""
@@ -354,11 +356,19 @@ class StreamCore:
         expires = self._log.expires(when, ttl)
         room = scheduled_room(schedule.headers, schedule.subject, ttl)
         message = self._log.append(target, schedule.payload, schedule.headers, when, expires, room=room)
+        self._unschedule(target)
         if sequence in self._log.messages:  # unless it was the oldest, and had to make room
             self._log.remove(sequence)
         self._route(message)
 
     # --- Steps ---------------------------------------------------------------------------------------------
+
+    def _unschedule(self, subject: str) -> None:
+        """Let a message stay that another one on its subject keeps from going where it was to go."""
+        sequence = self._schedules.pop(subject, None)
+        if sequence is not None:
+            self._plan.cancel(sequence)
+            del self._targets[sequence]
 
     def _route(self, message: Message) -> None:
         for consumer in self._interest.match(message.subject):

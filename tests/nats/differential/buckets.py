@@ -163,7 +163,9 @@ def draw(random: Random, timed: bool) -> Script:
     elif random.random() < 0.3:
         settings["max_value_size"] = 50
     ttls = [None, None, 1, 1, 2] if timed else [None, None, None, 60]
-    steps = [_step(random, ttls) for _ in range(random.randint(6, 14) if timed else random.randint(8, 40))]
+    # One of several writes may make room for another, in whatever order they come.
+    often = _OFTEN | ({"write_many": 0} if "max_bytes" in settings else {})
+    steps = [_step(random, ttls, often) for _ in range(random.randint(6, 14) if timed else random.randint(8, 40))]
     if timed:
         # Somebody looks on from the beginning.
         steps.insert(0, step("watch", patterns=[], start="all"))
@@ -173,7 +175,7 @@ def draw(random: Random, timed: bool) -> Script:
     return Script(settings, (*steps, *audit))
 
 
-def _step(random: Random, ttls: list[int | None]) -> Step:
+def _step(random: Random, ttls: list[int | None], often: dict[str, int]) -> Step:
     key, value, ttl = random.choice(KEYS), random.choice(VALUES), random.choice(ttls)
     off = random.choice([None, None, 0, 0, -1, 1])
     steps: dict[str, Callable[[], Step]] = {
@@ -194,7 +196,7 @@ def _step(random: Random, ttls: list[int | None]) -> Step:
         "unwatch": partial(step, "unwatch", which=random.randint(0, 3)),
         "wrong": lambda: _wrong(random),
     }
-    return steps[some(random, _OFTEN)]()
+    return steps[some(random, often)]()
 
 
 def _patterns(random: Random) -> list[str]:
