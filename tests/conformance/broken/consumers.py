@@ -107,9 +107,13 @@ class DelayedMessagesGiveTheirSlotBack(DeliveryProxy):
     def nak(self, delay: float = 0.0) -> None:
         if delay:
             # Seen from outside, a slot more for ever is the same as one more until the message returns.
-            core = _pull(self.inner).consumer
+            pull = _pull(self.inner)
+            core = pull.consumer
             core.config = replace(core.config, max_ack_pending=core.config.max_ack_pending + 1)
-        self.inner.nak(delay)
+            self.inner.nak(delay)
+            core.dispatch(pull.connection.broker.now())
+        else:
+            self.inner.nak()
 
 
 @breaks("C6")
