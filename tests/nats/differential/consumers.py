@@ -220,6 +220,8 @@ class Domain:
         self.unanswered = [-1, 1000] if self.removes else [-1, 1000, 1, 2]
         self.ttls = [None, None, 1] if timed and self.removes else [None]
         self.waits = ([2.0] if self.removes else [1.0, 2.0]) if timed else [30.0, 60.0]
+        # It stays what it is: when a server gives up what waits under a new one depends on what else happens.
+        self.max_deliver = {name: random.choice([-1, -1, 1, 2, 3]) for name in NAMES}
         self.delays = [0.0, 0.0, *self.waits]
         self.often = _OFTEN | ({} if self.removes else {"delete": 0, "purge": 0})
 
@@ -233,7 +235,7 @@ class Domain:
         settings: dict[str, Any] = {
             "deliver": random.choice(["all", "all", "all", "new"]),
             "ack_wait": random.choice(self.waits),
-            "max_deliver": random.choice([-1, -1, 1, 2, 3]),
+            "max_deliver": self.max_deliver[name],
             "max_ack_pending": random.choice(self.unanswered),
         }
         if random.random() < 0.3:

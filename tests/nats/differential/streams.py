@@ -122,7 +122,9 @@ def draw(random: Random, timed: bool) -> Script:
     for setting, values in limits.items():
         if values and random.random() < 0.25:
             settings[setting] = random.choice(values)
-    ttls = [None, None, 1, 2] if timed else [None, None, 60]
+    # A server that has both may be a second late with the stream's own lifetime.
+    own: list[int | None] = [None] if "max_age" in settings else [None, None, 1, 2]
+    ttls = own if timed else [None, None, 60]
     afters = [-1.0, 0.0, 1.0, 2.0] if timed else [60.0, 60.0, -1.0]
     steps = [_step(random, ttls, afters) for _ in range(random.randint(6, 12) if timed else random.randint(8, 40))]
     if timed:
