@@ -37,7 +37,8 @@ class BucketSide:
         self._numbers = 0
 
     async def state(self) -> object:
-        return self._told
+        # A server may take a moment to let go of what has expired.
+        return self._told, await self.info()
 
     # --- Writing -------------------------------------------------------------------------------------------
 

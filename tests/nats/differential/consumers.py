@@ -211,7 +211,8 @@ class Domain:
 
     Where messages are removed nothing may wait for a place among the unanswered: when a removal frees one, the server
     hands out what waited with the next thing that happens, and the memory broker at once. Nor may anything else fall
-    due when a message expires.
+    due when a message expires. Nor do filters change there: the server does not tell a consumer that a message is gone
+    which its filters do not match any more.
     """
 
     def __init__(self, random: Random, timed: bool) -> None:
@@ -220,6 +221,7 @@ class Domain:
         self.unanswered = [-1, 1000] if self.removes else [-1, 1000, 1, 2]
         self.ttls = [None, None, 1] if timed and self.removes else [None]
         self.waits = ([2.0] if self.removes else [1.0, 2.0]) if timed else [30.0, 60.0]
+        self.filters = {name: random.choice(FILTERS) for name in NAMES}
         # It stays what it is: when a server gives up what waits under a new one depends on what else happens.
         self.max_deliver = {name: random.choice([-1, -1, 1, 2, 3]) for name in NAMES}
         self.delays = [0.0, 0.0, *self.waits]
@@ -240,7 +242,9 @@ class Domain:
         }
         if random.random() < 0.3:
             settings["backoff"] = tuple(random.choices(self.waits, k=random.randint(1, 2)))
-        filters = random.choice(WRONG_FILTERS if random.random() < 0.05 else FILTERS)
+        filters = self.filters[name] if self.removes else random.choice(FILTERS)
+        if random.random() < 0.05:
+            filters = random.choice(WRONG_FILTERS)
         return step("consumer", name=name, filters=filters, **settings)
 
     def step(self) -> Step:

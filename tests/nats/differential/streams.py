@@ -38,7 +38,8 @@ class StreamSide:
         return f"{self._stream.config.name}.{subject}"
 
     async def state(self) -> object:
-        return None
+        # A server may take a moment to let go of what has expired.
+        return await self.info()
 
     async def publish(
         self, subject: str, payload: bytes, headers: dict[str, str] | None, msg_id: str | None, ttl: int | None
