@@ -4,7 +4,8 @@
 #
 #   app.py        create_app, create_blueprint, and what answers where nothing is
 #   options.py    how long, how much, which web pages
-#   serving.py    hypercorn, in the caller's nursery; connections.py and last_part.py mend what ends it or never ends
+#   serving.py    hypercorn, in the caller's nursery; osapi_telemetry.connections and last_part.py mend what ends it
+#                 or never ends
 #   dispatch.py   the way of a request: its id, who asks, may they, the handler, the headers
 #   cors.py       which web pages may ask
 #   security.py   tokens: made, checked, and what they allow

@@ -12,8 +12,8 @@ from hypercorn.config import Config
 
 from osapi.errors import InvalidSettingError
 from osapi_api.app import EXTENSION
-from osapi_api.connections import serve_asgi
 from osapi_api.last_part import finishing
+from osapi_telemetry.connections import serve_asgi
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio

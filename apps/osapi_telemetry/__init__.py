@@ -5,9 +5,10 @@ Each needs its extra, `osapi[metrics]` or `osapi[tracing]`, and neither is impor
 
 # The layout:
 #
-#   metrics.py   the figures, read from client and agent when somebody asks
-#   app.py       /metrics and /health as an ASGI app
-#   spans.py     a span for each attempt; it imports opentelemetry, the others do not
+#   metrics.py       the figures, read from client and agent when somebody asks
+#   app.py           /metrics and /health as an ASGI app
+#   spans.py         a span for each attempt; it imports opentelemetry, the others do not
+#   connections.py   a server that no connection can end; it imports hypercorn, the others do not
 
 from __future__ import annotations
 

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import trio
 from hypercorn.config import Config
-from hypercorn.trio import serve as serve_asgi  # pyright: ignore[reportUnknownVariableType]
 
 import osapi
 from osapi.nursery import background
 from osapi.settings import registry_bucket
 from osapi_cli.problems import UnavailableError
 from osapi_telemetry import CONTENT_TYPE, Metrics
+from osapi_telemetry.connections import serve_asgi
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable

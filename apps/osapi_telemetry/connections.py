@@ -4,11 +4,12 @@ Hypercorn 0.18 has one task close a connection while another may be answering on
 `trio.BusyResourceError`, which nobody catches before the nursery of the whole server. A client that sends nonsense
 behind its request gets there within some thousand tries. Here the answer is dropped, as that of any client that is
 gone, and whatever else a connection fails with ends that connection alone.
+
+The API and the ports for probes are served with it; it needs Hypercorn, which `osapi_telemetry` alone does not.
 """
 
 from __future__ import annotations
 
-import logging
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from hypercorn.config import Config
     from hypercorn.events import Event
 
-_log = logging.getLogger("osapi.api.server")
-
 
 class Connection(TCPServer):
     """One connection, whose failures are its own."""
@@ -35,7 +34,7 @@ class Connection(TCPServer):
         try:
             await super().run()
         except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes lead to must not end the others
-            _log.warning("a connection failed and was closed: %s", "; ".join(_leaves(error)))
+            await self.config.log.warning("a connection failed and was closed: %s", "; ".join(_leaves(error)))
 
     async def protocol_send(self, event: Event) -> None:
         """Send what there is to send, unless the connection is being closed."""
@@ -67,9 +66,9 @@ async def serve_asgi(
     app: Any,
     config: Config,
     *,
-    shutdown_trigger: Callable[[], Awaitable[None]],
-    task_status: trio.TaskStatus[list[str]],
+    shutdown_trigger: Callable[[], Awaitable[None]] | None = None,
+    task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve an ASGI app as `hypercorn.trio.serve` does."""
+    """Serve an ASGI app as `hypercorn.trio.serve` does; cancelled, it stops at once."""
     wrapped = wrap_app(app, config.wsgi_max_body_size, "asgi")
     await _serve(wrapped, config, shutdown_trigger=shutdown_trigger, task_status=task_status)
