@@ -151,8 +151,7 @@ class Link:
         return key
 
     def _arrive(self, message: Incoming) -> None:
-        answer = self._waiting.get(message.subject)
-        if answer is not None:
+        if (answer := self._waiting.get(message.subject)) is not None:
             answer.put(message)
 
     def _give_up_late(self, now: float) -> None:
@@ -293,9 +292,13 @@ class _Answer:
 
     def put(self, item: Incoming) -> None:
         """Hand it over; another one changes nothing."""
-        if not self.is_over:
-            self.told = item
-            self._wake()
+        if self.is_over:
+            return
+        self.told = item
+        self.is_over = True
+        if (task := self.task) is not None:
+            self.task = None
+            trio.lowlevel.reschedule(task)
 
     def end(self, error: Exception) -> None:
         """Say that it will not come."""

@@ -23,7 +23,7 @@ _REASONS: dict[str, Change] = {"MaxAge": "expire", "Purge": "purge", "Remove": "
 # A direct read of what was stored without headers.
 _DIRECT = re.compile(
     rb"NATS/1\.0\r\nNats-Stream: [^\r\n]*\r\nNats-Subject: ([^\r\n]*)\r\nNats-Sequence: (\d+)\r\n"
-    rb"Nats-Time-Stamp: ([^\r\n]*)\r\n(?:Nats-Num-Pending: \d+\r\n)?\r\n"
+    rb"Nats-Time-Stamp: ([^\r\n]*)\r\n(?:Nats-Num-Pending: \d+\r\nNats-Last-Sequence: \d+\r\n)?\r\n"
 ).fullmatch
 
 

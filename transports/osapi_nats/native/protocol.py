@@ -222,6 +222,10 @@ def publish(subject: str, payload: bytes, reply: str = "", headers: Mapping[str,
 def _subjects(subject: str, reply: str = "") -> bytes:
     """Return them as words of a line, unless the server would find other words, or more than it reads."""
     line = f"{subject} {reply}" if reply else subject
+    # Nearly all of them: of ASCII, what ends a word is not printable, but for the blank.
+    is_plain_text = line.isascii() and line.isprintable() and line.count(" ") == bool(reply)
+    if is_plain_text and subject and len(line) <= _MAX_SUBJECTS:
+        return line.encode()
     # The four that end a word on the server, and NUL. Searching for each is three times as fast as one expression.
     blanks = line.count(" ") - bool(reply)
     if not subject or blanks or "\t" in line or "\r" in line or "\n" in line or "\x00" in line:

@@ -150,8 +150,9 @@ class Session:
     def _take(self, events: list[Event]) -> None:
         handlers = self._handlers
         for event in events:
-            if isinstance(event, Told):
-                if (handler := handlers.get(event.sid)) is not None:
+            if type(event) is Told:
+                handler = handlers.get(event.sid)
+                if handler is not None:
                     handler(event.message)
             elif isinstance(event, Pong):
                 if self._pongs:
