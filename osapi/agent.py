@@ -10,6 +10,7 @@ import trio
 
 from osapi import tracing
 from osapi.errors import InvalidKeyError, InvalidSettingError, RecordError, TransportError, UntrustedError
+from osapi.flow.answers import Answers
 from osapi.flow.cancel import LOOK_SECONDS, heed
 from osapi.flow.claim import Arrival, Claimed, Claims
 from osapi.flow.counters import Counters
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from osapi.flow.execute import Outcome
     from osapi.flow.facts import FactSource
     from osapi.flow.vitals import VitalsSource
     from osapi.observing import Observer
@@ -157,6 +159,7 @@ class Agent:
             stack.push_async_callback(self._stop)
             self._nursery = await stack.enter_async_context(background())
             self._reception.place(store, self._nursery)
+            self._answers = Answers(store, self.counters, self._nursery, self._answered, self._reception.closed)
             if self._facts.given:
                 await self._facts.open(store)
                 self._nursery.start_soon(self._facts.keep)
@@ -307,11 +310,12 @@ class Agent:
 
     async def _process(self, arrival: Arrival, claimed: Claimed | Arrival | None = None) -> None:
         delivery = arrival.delivery
+        taken_over = False
         try:
             if not isinstance(claimed, Claimed):
                 claimed = await self._claims.claim(arrival)
             if claimed is not None:
-                await self._handle(claimed)
+                taken_over = await self._handle(claimed)
         except UntrustedError as error:
             await self._refuse(arrival, error)
         except (RecordError, InvalidKeyError) as error:
@@ -322,8 +326,9 @@ class Agent:
         except TransportError as error:
             _log.warning("a job on %s is left to its next delivery: %s", delivery.subject, error)
         finally:
-            self._free(1)
-            self._reception.next()
+            if not taken_over:
+                self._free(1)
+                self._reception.next()
 
     def _free(self, slots: int) -> None:
         self._active -= slots
@@ -337,7 +342,9 @@ class Agent:
         except TransportError as away:
             _log.warning("a refusal of job %s is left to its next delivery: %s", arrival.job_id, away)
 
-    async def _handle(self, claimed: Claimed) -> None:
+    async def _handle(self, claimed: Claimed) -> bool:
+        """Run a handler and answer; tell whether the answer is left to those that are written together."""
+        taken_over = False
         run = Run(self._store, claimed, self._nursery)
         self._runs.add(run)
         self._working.set()
@@ -347,22 +354,44 @@ class Agent:
             tracing.traceparent.set(trace)
         try:
             if self._observer is None:
-                await self._run(run)
+                taken_over = await self._run(run)
             else:
                 attempt = attempt_of(claimed, trace)
                 with self._observer(attempt):
-                    attempt.status = await self._run(run)
+                    attempt.status = await self._run_alone(run)
         except BaseException as stopped:
             # Cancelled, or a group of that: a handler's own nursery wraps it.
             if not isinstance(stopped, Exception):
                 await release(self._store, run, self._reception.closed)
             raise
         finally:
-            self._runs.discard(run)
-            run.end()
+            if not taken_over:
+                self._forget(run)
+        return taken_over
 
-    async def _run(self, run: Run) -> SlotStatus | None:
+    def _forget(self, run: Run) -> None:
+        self._runs.discard(run)
+        run.end()
+
+    def _answered(self, run: Run) -> None:
+        self._identity.ended(run.claimed)
+        self._forget(run)
+        self._free(1)
+        self._reception.next()
+
+    async def _run(self, run: Run) -> bool:
+        """Execute and answer; tell whether the answer was taken over by those that are written together."""
         outcome = self._identity.refusal(run.claimed) or await execute(run, self._facts.flat)
+        if self._answers.take(run, outcome):
+            return True
+        await self._respond(run, outcome)
+        return False
+
+    async def _run_alone(self, run: Run) -> SlotStatus | None:
+        """Execute and answer, and tell whoever observes how it stands once that is stored."""
+        return await self._respond(run, self._identity.refusal(run.claimed) or await execute(run, self._facts.flat))
+
+    async def _respond(self, run: Run, outcome: Outcome) -> SlotStatus | None:
         status = await respond(self._store, self.counters, run, outcome, self._ids.draw())
         self._identity.ended(run.claimed)
         return status

@@ -14,6 +14,7 @@ from osapi.flow.reports import Reports
 from osapi.rules import lifecycle
 from osapi.rules.codec import RECORD
 from osapi.rules.records import SlotStatus
+from osapi.transport import Write
 
 if TYPE_CHECKING:
     from osapi.flow.claim import Claimed
@@ -126,6 +127,27 @@ class Run:
         async with self._writing:
             await self._write(record)
 
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether nothing was written of it but the claim, and nothing reported."""
+        return self._writing is None and self._reports is None and not self.lost
+
+    def last_write(self, record: Record) -> Write:
+        """Return the write of the record that ends a plain attempt; from here on nobody renews.
+
+        Whoever makes it calls `written`; if it is refused, or in doubt, `finish` finds out.
+        """
+        self._ending = True
+        self._in_doubt = True
+        claimed = self.claimed
+        return Write(claimed.key, RECORD.encode(record), claimed.revision, self._store.ttl(claimed.definition))
+
+    def written(self, record: Record, revision: int) -> None:
+        """Take note that a record was stored."""
+        self.claimed.record = record
+        self.claimed.revision = revision
+        self._in_doubt = False
+
     def cancel(self, order: Order) -> None:
         """Stop the handler because somebody ordered it; what it has already done, it has done."""
         if self.order is None:
@@ -153,25 +175,32 @@ class Run:
 
     async def _write(self, record: Record) -> None:
         claimed = self.claimed
-        if self._in_doubt:
-            await self._look()
+        value = RECORD.encode(record)
+        if self._in_doubt and await self._is_stored(value):
+            self.written(record, claimed.revision)
+            return
         self._in_doubt = True
-        claimed.revision = await write(
+        revision = await write(
             self._store.responses,
             claimed.key,
-            RECORD.encode(record),
+            value,
             claimed.revision,
             ttl=self._store.ttl(claimed.definition),
             patience=self._store.settings.persist,
         )
-        self._in_doubt = False
-        claimed.record = record
+        self.written(record, revision)
 
-    async def _look(self) -> None:
-        """Learn whether a write of ours that was cancelled, or had no answer, was stored: then it is to be replaced."""
+    async def _is_stored(self, value: bytes) -> bool:
+        """Learn what became of a write of ours that was cancelled, or had no answer.
+
+        If it was this one, it is done; if another, it is to be replaced.
+        """
         claimed = self.claimed
         entry = await insist(partial(self._store.responses.get, claimed.key), self._store.settings.persist)
-        if entry is not None:
-            stored = RECORD.decode(entry.value)
-            if stored.lease == claimed.record.lease and stored.status is SlotStatus.RUNNING:
-                claimed.revision = entry.revision
+        if entry is None:
+            return False
+        stored = RECORD.decode(entry.value)
+        is_this = entry.value == value
+        if is_this or (stored.lease == claimed.record.lease and stored.status is SlotStatus.RUNNING):
+            claimed.revision = entry.revision
+        return is_this

@@ -49,18 +49,25 @@ async def respond(store: Store, counters: Counters, run: Run, outcome: Outcome, 
         return None
     await run.conclude_reports()
     record = conclude(run, outcome, now=store.now(), draw=draw)
+    return await settle(store, counters, run, record, given_up=_given_up(run, outcome, record))
+
+
+async def settle(
+    store: Store, counters: Counters, run: Run, record: Record, *, given_up: bool = False
+) -> SlotStatus | None:
+    """Write the record that ends an attempt, and answer its delivery; returns and raises as `respond` does."""
     try:
-        record = await _finish(store, run, record)
+        stored = await _finish(store, run, record)
     except ConflictError as error:
         counters.lost += 1
         _log.warning("job %s: a late result is refused: %s", record.job, error)
         return None
-    counters.ended(record.status)
-    if record.status is SlotStatus.RETRYABLE:
-        await _await_next(store, run, record)
+    counters.ended(stored.status)
+    if stored.status is SlotStatus.RETRYABLE:
+        await _await_next(store, run, stored)
     else:
-        answer(run.claimed.delivery, record, given_up=_given_up(run, outcome, record))
-    return record.status
+        answer(run.claimed.delivery, stored, given_up=given_up)
+    return stored.status
 
 
 def _given_up(run: Run, outcome: Outcome, record: Record) -> bool:

@@ -150,7 +150,7 @@ class Session:
     def _take(self, events: list[Event]) -> None:
         handlers = self._handlers
         for event in events:
-            if type(event) is Told:
+            if isinstance(event, Told):
                 handler = handlers.get(event.sid)
                 if handler is not None:
                     handler(event.message)
