@@ -38,7 +38,7 @@ async def serve(url: str, size: int) -> None:
 
     async def run(number: int, *, task_status: trio.TaskStatus[None]) -> None:
         async with (
-            osapi.connect(url) as transport,
+            osapi.connect(f"{url}/?timeout=60") as transport,
             osapi.Agent(transport, operations, hostname=f"host-{number:04}", settings=settings("file")),
         ):
             task_status.started()

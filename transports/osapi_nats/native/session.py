@@ -12,7 +12,7 @@ from osapi.errors import DisconnectedError
 from osapi.nursery import background
 from osapi_nats.connection import ServerInfo
 from osapi_nats.native import protocol
-from osapi_nats.native.outbox import Outbox
+from osapi_nats.native.outbox import Outbox, direct
 from osapi_nats.native.protocol import Info, Ping, Pong, ProtocolError, Refused, Told
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Session:
     """One connection. What was posted to it and not sent goes with it."""
 
     def __init__(self, opened: Opened, handlers: Mapping[int, Callable[[Incoming], None]], pool: Pool) -> None:
-        self.outbox = Outbox()
+        self.outbox = Outbox(direct(opened.stream))
         self.server = _server_info(opened, opened.info)
         self._opened = opened
         self._handlers = handlers
