@@ -76,6 +76,7 @@ from osapi.index import JobIndex
 from osapi.observing import Attempt, Observer
 from osapi.operations import Job, Operation, Operations
 from osapi.rollouts import Rollouts
+from osapi.rules.alerts import Notice
 from osapi.rules.changes import AgentChange, JobChange
 from osapi.rules.job_index import JobRow
 from osapi.rules.output import Chunk
@@ -140,6 +141,7 @@ __all__ = [
     "Moment",
     "NoAgentsError",
     "NotFoundError",
+    "Notice",
     "Observer",
     "Operation",
     "Operations",

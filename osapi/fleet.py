@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
+import trio
 from msgspec import Struct, field
 
 from osapi.errors import InvalidSettingError, RecordError
+from osapi.flow.alert import Alerting
+from osapi.flow.elect import serve
 from osapi.flow.persist import insist
 from osapi.rules.codec import FACTS
 from osapi.rules.facts import flatten
-from osapi.rules.keys import agent_key
+from osapi.rules.keys import ALERTER_KEY, agent_key
 from osapi.rules.names import normalise_hostname
 from osapi.rules.records import Known, Registration
 from osapi.rules.timeline import Moment
@@ -21,6 +25,7 @@ from osapi.settings import facts_bucket
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from osapi.flow.alert import Teller
     from osapi.flow.state import States
     from osapi.flow.store import Store
     from osapi.roster import Roster
@@ -97,6 +102,28 @@ class Fleet:
             facts=facts.get(host, {}),
             timeline=await self._timeline(host),
         )
+
+    async def alert(
+        self, tell: Teller, *, renotify: float = 0.0, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Tell of changed conditions, for as long as the task runs: `nursery.start_soon(client.fleet.alert, tell)`.
+
+        Any number of processes may, and one of them does. `tell` is given at most 100 notices at a time: that a
+        condition is true, that it is still so every `renotify` seconds (0 for never), and that it has cleared. An agent
+        whose heartbeat stopped has the condition `NotReady`, and keeps the others; one that left in order has not.
+        What `tell` does not take, because it raises or has not returned within ten seconds, is told with the next
+        heartbeat, as far as it is so then. A process that dies between telling and taking note has the next one tell
+        again. It stands for the post once the task has started.
+
+        Raises:
+            InvalidSettingError: `renotify`
+            ClosedError: the transport has ended.
+
+        """
+        if not 0 <= renotify < inf:
+            raise InvalidSettingError(renotify, "is no time after which to tell again", "use seconds, or 0 for never")
+        alerting = partial(Alerting, self._store, self._roster, self._states, tell, renotify)
+        await serve(self._store, ALERTER_KEY, lambda: alerting().act(), task_status=task_status)
 
     async def _timeline(self, host: str) -> tuple[Moment, ...]:
         try:

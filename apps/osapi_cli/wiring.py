@@ -33,6 +33,17 @@ class Listen:
     port: int
 
 
+@dataclass(frozen=True, slots=True)
+class Notifying:
+    """Who is told of conditions, a webhook or without a `url` the log; `renotify` in seconds, 0 for never."""
+
+    url: str
+    renotify: float
+
+    def __repr__(self) -> str:
+        return f"Notifying(url={'***' if self.url else ''!r}, renotify={self.renotify!r})"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ControllerPlan:
     """All that the controller is started with."""
@@ -44,6 +55,7 @@ class ControllerPlan:
     audit: AuditSettings
     api: Listen
     metrics: Listen | None
+    notifying: Notifying | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +87,7 @@ def controller_plan(configuration: Configuration) -> ControllerPlan:
         audit=_audit(configuration),
         api=Listen(controller.api.host, controller.api.port),
         metrics=_metrics(controller.metrics),
+        notifying=_notifying(configuration),
     )
 
 
@@ -204,6 +217,14 @@ def _policy(configuration: Configuration) -> osapi.Policy:
     """
     consumer = configuration.agent.consumer
     return osapi.Policy(attempts=consumer.max_deliver, takeovers=consumer.max_deliver - 1, pauses=consumer.back_off)
+
+
+def _notifying(configuration: Configuration) -> Notifying | None:
+    notifications = configuration.controller.notifications
+    if not notifications.enabled:
+        return None
+    url = notifications.url if notifications.notifier == "webhook" else ""
+    return Notifying(url, notifications.renotify_interval)
 
 
 def _thresholds(configuration: Configuration) -> Thresholds:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
+from osapi.errors import RecordError
 from osapi.flow.persist import insist
-from osapi.rules.codec import DRAIN, KNOWN, TIMELINE
-from osapi.rules.keys import drain_key, known_key, timeline_key
+from osapi.rules.codec import ALERTS, DRAIN, KNOWN, TIMELINE
+from osapi.rules.keys import alerts_key, decode_token, drain_key, known_key, timeline_key
 from osapi.settings import state_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from osapi.flow.store import Store
+    from osapi.rules.alerts import Alerts
     from osapi.rules.records import Drain, Known
     from osapi.rules.timeline import Timeline
-    from osapi.transport import KeyValue
+    from osapi.transport import Entry, KeyValue
+
+_log = logging.getLogger("osapi.client")
 
 # Entries that are read at once.
 _PAGE = 500
@@ -64,6 +69,43 @@ class States:
             found.extend(KNOWN.decode(entry.value) for entry in entries if entry is not None)
         return sorted(found, key=lambda known: known.hostname)
 
+    async def hosts(self) -> set[str]:
+        """Return the hostnames of all agents that are remembered, without looking at who wrote that.
+
+        Raises:
+            DisconnectedError
+
+        """
+        bucket = await self._bucket()
+        keys = await insist(partial(bucket.keys, "known.*"), self._store.settings.persist)
+        return {decode_token(key.partition(".")[2]) for key in keys}
+
+    async def all_alerts(self) -> dict[str, Alerts]:
+        """Return what somebody was told of all agents, by hostname; what cannot be read was not told.
+
+        Raises:
+            DisconnectedError
+
+        """
+        bucket, patience = await self._bucket(), self._store.settings.persist
+        keys = await insist(partial(bucket.keys, "alerts.*"), patience)
+        found: dict[str, Alerts] = {}
+        for start in range(0, len(keys), _PAGE):
+            entries = await insist(partial(bucket.get_many, keys[start : start + _PAGE]), patience)
+            for entry in entries:
+                if entry is not None:
+                    found.update(_alerts(entry))
+        return found
+
+    async def keep_alerts(self, alerts: Alerts) -> None:
+        """Store what somebody was told of an agent.
+
+        Raises:
+            LimitReachedError, DisconnectedError, UncertainError
+
+        """
+        await self._put(alerts_key(alerts.hostname), ALERTS.encode(alerts))
+
     async def keep_timeline(self, timeline: Timeline) -> None:
         """Store the timeline of an agent.
 
@@ -105,7 +147,7 @@ class States:
             DisconnectedError, UncertainError
 
         """
-        for key in (known_key(hostname), drain_key(hostname), timeline_key(hostname)):
+        for key in (known_key(hostname), drain_key(hostname), timeline_key(hostname), alerts_key(hostname)):
             await self._purge(key)
 
     async def drain(self, hostname: str, order: Drain) -> bool:
@@ -154,3 +196,12 @@ class States:
             settings = self._store.settings
             self._opened = await insist(partial(self._store.transport.bucket, state_bucket(settings)), settings.persist)
         return self._opened
+
+
+def _alerts(entry: Entry) -> dict[str, Alerts]:
+    try:
+        alerts = ALERTS.decode(entry.value)
+    except RecordError as error:
+        _log.warning("what was told of %s is passed over: %s", entry.key, error)
+        return {}
+    return {alerts.hostname: alerts}

@@ -12,6 +12,7 @@ import msgspec
 
 from osapi.errors import RecordError, UntrustedError
 from osapi.rules import seals
+from osapi.rules.alerts import Alerts
 from osapi.rules.outlines import JobOutline, RecordOutline
 from osapi.rules.records import (
     VERSION,
@@ -51,6 +52,7 @@ T = TypeVar(
     Rollout,
     Schedule,
     Timeline,
+    Alerts,
 )
 
 
@@ -120,3 +122,4 @@ JOIN = Codec(Join)
 ENROLMENT = Codec(Enrolment)
 SUCCESSION = Codec(Succession)
 TIMELINE = Codec(Timeline)
+ALERTS = Codec(Alerts)

@@ -12,7 +12,7 @@
     agent-registry    a post, as _sweeper      nobody's: who has one settles what is due, which it signs itself
     agent-facts       a hostname               that agent                    refused
     agent-state       known, timeline.<host>   that agent                    nothing
-    agent-state       drain.<host>             a controller                  nothing
+    agent-state       drain, alerts.<host>     a controller                  nothing
     agent-state       join, enrolment, succession                            see `osapi.rules.ledger`
     job-stories       anything                 a controller                  nothing
     any other         anything                 a controller                  refused
@@ -108,7 +108,7 @@ def _of_state(head: str, key: str) -> Custody | None:
         return None
     if head in {"known", "timeline"}:
         return Custody("nothing", host=_host(key.partition(".")[2]))
-    return _GONE if head == "drain" else _CONTROLLER
+    return _GONE if head in {"drain", "alerts"} else _CONTROLLER
 
 
 def _host(token: str) -> str:

@@ -37,10 +37,12 @@ _DIGEST = 32
 DEFINITIONS = "jobs.*"
 RECORDS = "*.*.*"
 
-# The keys of the registry that say which sweeper acts, and who conducts rollouts; no hostname is encoded to such a key.
+# The keys of the registry that say which sweeper acts, who conducts rollouts, and who tells of conditions; no hostname
+# is encoded to such a key.
 SWEEPER_KEY = "_sweeper"
 CONDUCTOR_KEY = "_conductor"
-POSTS = frozenset({SWEEPER_KEY, CONDUCTOR_KEY})
+ALERTER_KEY = "_alerter"
+POSTS = frozenset({SWEEPER_KEY, CONDUCTOR_KEY, ALERTER_KEY})
 
 # A fleet's hostnames are encoded over and over: 70 ns for a hit, 700 for a miss, 2.5 MB when full.
 _CACHED = 16_384
@@ -197,6 +199,11 @@ def agent_key(hostname: str) -> str:
 def known_key(hostname: str) -> str:
     """Name the key of `agent-state` that holds what is remembered of an agent."""
     return f"known.{encode_token(hostname)}"
+
+
+def alerts_key(hostname: str) -> str:
+    """Name the key of `agent-state` that holds what somebody was told of an agent."""
+    return f"alerts.{encode_token(hostname)}"
 
 
 def timeline_key(hostname: str) -> str:

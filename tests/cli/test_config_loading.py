@@ -107,6 +107,11 @@ nats:
         ("controller: {api: {security: {signing_key: short}}}", "signing_key: is 5 bytes long; use at least 32"),
         ("controller: {api: {security: {roles: {a: {permissions: [x]}}}}}", "roles.a: 'x': is not a permission; "),
         ("controller: {client: {url: 'localhost:8080'}}", "controller.client.url: is 'localhost:8080'; write http"),
+        (
+            "controller: {notifications: {notifier: webhook}}",
+            "notifications.url: is not given, and the notifier is",
+        ),
+        ("controller: {notifications: {url: 'ftp://secret'}}", "notifications.url: is no URL of a webhook; write http"),
         ("controller: {nats: {auth: {type: user_pass, username: a}}}", "osapi.yaml:1: controller.nats.auth.password: "),
         ("controller: {nats: {auth: {type: creds}}}", "creds_file: is not given, and controller.nats.auth.type is cre"),
         ("agent: {nats: {auth: {type: nkey}}}", "agent.nats.auth.nkey_file: is not given"),

@@ -92,6 +92,11 @@ def base(path: str) -> Configuration:
     """Return a configuration in which the key counts."""
     configuration: Configuration = with_value(Configuration(), "controller.api.security.signing_key", KEY)
     section, _, name = path.rpartition(".")
+    if section == "controller.notifications" and name != "enabled":
+        configuration = with_value(configuration, f"{section}.enabled", value=True)
+        configuration = with_value(configuration, f"{section}.url", "https://hooks.example.com")
+        if name != "notifier":
+            configuration = with_value(configuration, f"{section}.notifier", "webhook")
     if section.endswith(".auth") and name in _TYPES:
         configuration = with_value(configuration, f"{section}.type", _TYPES[name])
         if section == "nats.server.auth":

@@ -33,6 +33,7 @@ CONTROLLER, A, B = Party(), Party("a"), Party("b")
         ("facts", "a", [A]),
         ("state", "known.a", [A]),
         ("state", "timeline.a", [A]),
+        ("state", "alerts.a", [CONTROLLER]),
         ("state", "drain.a", [CONTROLLER]),
         ("state", "anything", [CONTROLLER]),
         ("stories", "letter.1", [CONTROLLER]),

@@ -30,6 +30,8 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _NAMESPACE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _URL = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
 
+_HOOK = re.compile(r"https?://[^\s/?#]+\S*")
+
 _AUTH_NEEDS: Final = {
     "user_pass": ("username", "password"),
     "nkey": ("nkey_file",),
@@ -72,6 +74,16 @@ def _controller(configuration: Configuration) -> Iterator[_Finding]:
     url = configuration.controller.client.url
     if not _URL.fullmatch(url):
         yield "controller.client.url", f"is {quoted(url)}", "write http://host:port, or https:// and so on"
+    yield from _notifications(configuration)
+
+
+def _notifications(configuration: Configuration) -> Iterator[_Finding]:
+    path, notifications = "controller.notifications.url", configuration.controller.notifications
+    if notifications.url and not _HOOK.fullmatch(notifications.url):
+        # Not quoted: it is a secret.
+        yield path, "is no URL of a webhook", "write http://host/path or https://host/path"
+    elif notifications.notifier == "webhook" and not notifications.url:
+        yield path, "is not given, and the notifier is webhook", "give it, or the notifier log"
 
 
 def _agent(configuration: Configuration) -> Iterator[_Finding]:

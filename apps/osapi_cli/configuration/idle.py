@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 # A key, or what all keys below one have in common, and why. A value that is not the default costs a line of warning.
 IDLE: Final[Mapping[str, str]] = {
-    "controller.notifications": "changed conditions are not told",
     "controller.pki": "jobs are not signed",
     "nats.server.namespace": "controller.nats.namespace and agent.nats.namespace say it",
     "nats.stream.discard": "with new, nothing could be scheduled; a full stream drops the oldest",

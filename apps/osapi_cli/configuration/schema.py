@@ -104,7 +104,8 @@ class Notifications(Part, frozen=True, kw_only=True):
     """What to do when a host's condition changes."""
 
     enabled: bool = False
-    notifier: Literal["log"] = "log"
+    notifier: Literal["log", "webhook"] = "log"
+    url: Secret = ""
     renotify_interval: Duration = 0.0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -13,6 +14,7 @@ from osapi_agent import facts, operations
 from osapi_api import Audit, create_app, serve
 from osapi_cli.running.broker import open_broker
 from osapi_cli.running.health import Reached, cannot_listen, probes
+from osapi_cli.running.notices import teller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -48,7 +50,8 @@ async def blocks(transport: Transport, plan: ControllerPlan, metrics: Metrics) -
     """Open all that a controller has in the background, for the length of a block; its API goes inside.
 
     What else a controller shall do is one more line here: a block that works while it is open, or a task. With several
-    controllers, one of them sweeps, one conducts rollouts, and all share the schedules.
+    controllers, one of them sweeps, one conducts rollouts, one tells of conditions, and all share
+    the schedules.
     """
     async with (
         osapi.Client(transport, operations, settings=plan.settings) as client,
@@ -58,7 +61,12 @@ async def blocks(transport: Transport, plan: ControllerPlan, metrics: Metrics) -
     ):
         metrics.watch_client(client)
         await nursery.start(client.rollouts.conduct)
-        yield client
+        if plan.notifying is None:
+            yield client
+            return
+        async with teller(plan.notifying) as tell, background() as telling:
+            await telling.start(partial(client.fleet.alert, tell, renotify=plan.notifying.renotify))
+            yield client
 
 
 @asynccontextmanager
