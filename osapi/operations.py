@@ -21,7 +21,7 @@ from osapi.rules.names import check_operation_name, nearest
 from osapi.rules.permissions import check_permission
 from osapi.rules.reports import Recorder, Reporter, Stream, checked_output, checked_progress
 from osapi.rules.retry import check_policy
-from osapi.rules.secrets import check_secrets, redact, scrub
+from osapi.rules.secrets import check_secrets, redact, scrub, secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -190,9 +190,18 @@ class Operation:
         """Return stored data or a stored result of this operation as it may be shown: with `***` for its secrets."""
         return redact(msgspec.json.decode(raw), self.secrets) if self.secrets and raw else raw
 
+    def secrets_of(self, data: msgspec.Raw) -> frozenset[str] | None:
+        """Return the secrets of a job's data, None if they cannot be told."""
+        if not self.secrets or not data:
+            return frozenset()
+        try:
+            return secrets_of(msgspec.json.decode(data), self.secrets)
+        except RecursionError:
+            return None
+
     def scrubbed(self, text: str, data: msgspec.Raw) -> str:
         """Return a sentence about a job with `***` in the place of the secrets of its data that it repeats."""
-        return scrub(text, msgspec.json.decode(data), self.secrets) if self.secrets and data else text
+        return scrub(text, self.secrets_of(data)) if self.secrets and data else text
 
 
 class Operations:
@@ -216,7 +225,8 @@ class Operations:
         annotations of `data` and of the return value are its schema. `permission` defaults to `<first token of
         the name>:read`, `policy` to that of the agent's settings. `transient` lists the errors after which the policy
         allows another attempt, besides `osapi.TransientError`. `secrets` names the fields, of the data and of the
-        result, however deep, that nobody is shown who looks at jobs, and that are struck out of the handler's errors.
+        result, however deep, that nobody is shown who looks at jobs; those of the data are struck out of the handler's
+        errors, progress and output.
 
         Raises:
             InvalidNameError, InvalidSettingError: when the handler is registered.

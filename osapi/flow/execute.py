@@ -74,7 +74,7 @@ async def execute(run: Run, facts: FlatFacts) -> Outcome:
     The handler gets the data with the host's `facts` in the place of what refers to them.
     """
     claimed = run.claimed
-    definition, record, operation = claimed.definition, claimed.record, claimed.operation
+    definition, record = claimed.definition, claimed.record
     job = Job(
         id=definition.id,
         operation=definition.operation,
@@ -87,13 +87,15 @@ async def execute(run: Run, facts: FlatFacts) -> Outcome:
     )
     outcome: Outcome | None = None
     with run.scope:
-        outcome = await _call(operation, job, definition.data, facts)
+        outcome = await _call(run, job, definition.data, facts)
     return _cut_short(run) if outcome is None else outcome
 
 
-async def _call(operation: Operation, job: Job, data: Raw, facts: FlatFacts) -> Outcome:
+async def _call(run: Run, job: Job, data: Raw, facts: FlatFacts) -> Outcome:
+    operation = run.claimed.operation
     try:
         data = resolve_references(operation.name, data, facts)
+        run.secrets = operation.secrets_of(data)
         if operation.takes_data:
             result = await operation.handler(job, operation.decode_data(data))
         else:

@@ -17,6 +17,8 @@ from osapi.rules.records import SlotStatus
 from osapi.transport import Write
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from osapi.flow.claim import Claimed
     from osapi.flow.store import Store
     from osapi.rules.records import Order, Record
@@ -32,7 +34,8 @@ class Run:
     """One attempt of one slot, held under a lease.
 
     `scope` is the handler's: it ends with the attempt's own time, with the job's, or with the lease, whichever
-    is first. Times are of Trio's clock. `nursery` gets a task if the handler reports something.
+    is first. Times are of Trio's clock. `nursery` gets a task if the handler reports something, of which `secrets` are
+    hidden.
     """
 
     def __init__(self, store: Store, claimed: Claimed, nursery: trio.Nursery) -> None:
@@ -50,6 +53,7 @@ class Run:
         self.lease_ends_at = now + self._length
         self.renew_at = now + self._length * RENEW_AFTER
         self.scope = trio.CancelScope(deadline=min(self.ends_at, self.lease_ends_at))
+        self.secrets: Collection[str] | None = ()
         self._ending = False
         self._writing: trio.Lock | None = None
         self._reports: Reports | None = None
@@ -68,7 +72,7 @@ class Run:
     def _reporting(self) -> Reports:
         # Most handlers report nothing, and pay nothing.
         if self._reports is None:
-            self._reports = Reports(self._store, self.claimed)
+            self._reports = Reports(self._store, self.claimed, self.secrets)
             self._nursery.start_soon(self._reports.keep, self.renew)
         return self._reports
 

@@ -15,9 +15,10 @@ from osapi.rules.keys import output_key
 from osapi.rules.output import MAX_CHUNK, Gathered, pause, written
 from osapi.rules.parts import part_size
 from osapi.rules.records import Output
+from osapi.rules.scrubbing import scrubbed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     from osapi.flow.claim import Claimed
     from osapi.flow.store import Store
@@ -33,21 +34,23 @@ class Reports:
     only brings forward: so a report is fenced as the lease is.
     """
 
-    def __init__(self, store: Store, claimed: Claimed) -> None:
+    def __init__(self, store: Store, claimed: Claimed, secrets: Collection[str] | None) -> None:
         self.scope = trio.CancelScope()
         self._store = store
         self._claimed = claimed
         self._is_open = True
         self._times = 0
         self._progress: tuple[float | None, str, float] | None = None
+        self._secrets = secrets
         self._stored = Output()
         size = min(MAX_CHUNK, part_size(store.transport.max_payload) - 1)
-        self._gathered = Gathered(store.settings.max_output - written(claimed.record), size)
+        self._gathered = Gathered(store.settings.max_output - written(claimed.record), size, secrets)
         self._something = trio.Event()
         self._enough = trio.Event()
 
     def progress(self, fraction: float | None, message: str) -> None:
         """Take note of how far the handler has come."""
+        message = scrubbed(message, self._secrets)
         if self._is_open and (self._progress is None or self._progress[:2] != (fraction, message)):
             self._progress = (fraction, message, self._store.now())
             self._something.set()

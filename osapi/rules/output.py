@@ -7,6 +7,7 @@ Rules:
   3. The chunks of a slot, attempt after attempt, form one sequence that only grows at its end. A position is a
      number of items of it. An attempt that dropped some of its output ends with one more item, which says so.
   4. A chunk of text ends between two characters, unless it is the last of its attempt.
+  5. Secrets are hidden before anything is cut: no chunk holds any, nor do two that follow each other.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from msgspec import Struct
 from osapi.errors import RecordError
 from osapi.rules.lifecycle import TERMINAL
 from osapi.rules.reports import STREAMS, Stream
+from osapi.rules.scrubbing import Scrubber
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from osapi.rules.records import Output, Record
 
@@ -68,17 +70,18 @@ def pause(times: int) -> float:
 
 
 class Gathered:
-    """What an attempt wrote and nobody stored yet; at most `room` bytes are taken, the rest is dropped.
+    """What an attempt wrote and nobody stored yet, without `secrets`; at most `room` bytes are taken, others dropped.
 
     The order of the two streams is kept from one storing to the next: pipes have none that is finer.
     """
 
-    def __init__(self, room: int, size: int) -> None:
+    def __init__(self, room: int, size: int, secrets: Collection[str] | None = ()) -> None:
         self.chunks: deque[bytes] = deque()
         self.dropped = 0
         self._room = max(0, room)
         self._size = size
         self._written: dict[Stream, bytearray] = {stream: bytearray() for stream in STREAMS}
+        self._scrubbers = {stream: Scrubber(secrets) for stream in STREAMS}
 
     @property
     def is_full(self) -> bool:
@@ -86,7 +89,11 @@ class Gathered:
         return any(len(written) >= self._size for written in self._written.values())
 
     def write(self, data: bytes, stream: Stream) -> bool:
-        """Take output, and tell whether some of it was kept."""
+        """Take output, and tell whether some of it can be stored."""
+        # What is dropped need not be looked at.
+        return self._keep(self._scrubbers[stream].take(data) if self._room else data, stream)
+
+    def _keep(self, data: bytes, stream: Stream) -> bool:
         kept = data[: self._room]
         self._room -= len(kept)
         self.dropped += len(data) - len(kept)
@@ -96,6 +103,8 @@ class Gathered:
     def cut(self, *, last: bool) -> None:
         """Move what was written to `chunks`; unless it is the last, a character that is unfinished stays."""
         for stream, written in self._written.items():
+            if last:
+                self._keep(self._scrubbers[stream].end(), stream)
             while len(written) > self._size:
                 self._move(stream, _boundary(written, self._size))
             self._move(stream, len(written) if last else _boundary(written, len(written)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+import msgspec
+
 from osapi.errors import InvalidSettingError
 
 if TYPE_CHECKING:
@@ -14,7 +16,7 @@ Json: TypeAlias = dict[str, "Json"] | list["Json"] | str | int | float | bool | 
 HIDDEN: Final = "***"
 
 # What is shorter is no secret, and would be found in every sentence.
-_SHORTEST: Final = 4
+SHORTEST: Final = 4
 
 
 def check_secrets(names: Collection[str]) -> tuple[str, ...]:
@@ -45,14 +47,20 @@ def _redacted(value: Json, names: Collection[str]) -> Json:
     return value
 
 
-def scrub(text: str, value: Json, names: Collection[str]) -> str:
-    """Return a sentence with `***` in the place of the secrets of a JSON value that it repeats."""
+def secrets_of(value: Json, names: Collection[str]) -> frozenset[str] | None:
+    """Return the secrets of a JSON value as a text may repeat them, None if they lie too deep to be found."""
     try:
-        found = {secret for secret in _secrets(value, names) if len(secret) >= _SHORTEST}
+        return frozenset(secret for secret in _secrets(value, names) if len(secret) >= SHORTEST)
     except RecursionError:
+        return None
+
+
+def scrub(text: str, secrets: Collection[str] | None) -> str:
+    """Return a sentence with `***` in the place of the secrets that it repeats; without them to be known, only that."""
+    if secrets is None:
         return HIDDEN
     # The longest first: one may be a part of another.
-    for secret in sorted(found, key=len, reverse=True):
+    for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     return text
 
@@ -72,7 +80,8 @@ def _texts(value: Json) -> Iterator[str]:
             yield from _texts(inner)
     elif isinstance(value, str):
         yield value
-        # As it looks in a sentence that quotes it.
+        # As it looks in a sentence that quotes it, and in JSON.
         yield repr(value)[1:-1]
+        yield msgspec.json.encode(value)[1:-1].decode()
     elif value is not None:
         yield str(value)

@@ -371,3 +371,33 @@ async def test_who_reads_when_the_client_ends_is_told(autojump_clock: object, wo
 
             nursery.start_soon(read)
             await trio.sleep(15)
+
+
+async def test_secrets_of_the_data_are_in_no_output_and_no_message(autojump_clock: object, world: World) -> None:
+    operations = osapi.Operations()
+
+    @operations.modify("test.login", secrets=("password",))
+    async def login(job: osapi.Job, data: dict[str, str]) -> dict[str, str]:
+        password = data["password"]
+        job.progress(0.5, "x" * 190 + password)
+        for piece in ("as ", password[:5], password[5:], f" and {password} ", password[:3]):
+            job.output(piece)
+            await trio.sleep(1)
+        job.output(f"{password[3:]}\n")
+        job.output(password.encode(), stream="stderr")
+        job.output(password[:6])
+        return data
+
+    async with world.agent("a", operations=operations), world.client(operations=operations) as client:
+        handle = await client.submit("test.login", {"user": "anna", "password": "hunter22 or more"})
+        read = [chunk async for chunk in handle.output()]
+        result = (await handle.result())["a"].unwrap()
+        assert result == {"user": "anna", "password": "hunter22 or more"}, "who asked for it gets it as it is"
+        messages = [event.message for event in (await client.get(handle.id)).timeline if event.event == "progress"]
+        async with world.broker.connect() as wire:
+            bucket = await answers(world, wire)
+            stored = [entry.value for key in await keys(world) if (entry := await bucket.get(key)) and ".o" in key]
+    assert "".join(chunk.text for chunk in read if chunk.stream == "stdout") == "as *** and *** ***\n***"
+    assert "".join(chunk.text for chunk in read if chunk.stream == "stderr") == "***"
+    assert messages == ["50%: " + "x" * 190 + "***"]
+    assert not any(b"hunter" in value for value in stored)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import osapi
-from osapi.rules.secrets import HIDDEN, check_secrets, redact, scrub
+from osapi.rules.secrets import HIDDEN, check_secrets, redact, scrub, secrets_of
 
 NAMES = ("password", "token")
 names = st.sampled_from([*NAMES, "user", "passwords", "Password", ""])
@@ -46,17 +46,17 @@ def test_only_what_is_named_is_hidden(value: Any) -> None:
 def test_a_sentence_that_repeats_a_secret_tells_nothing_of_it(secret: str, around: str) -> None:
     data: Any = {"users": [{"password": {"old": [secret]}, "name": "anna"}]}
     for told in (secret, repr(secret)):
-        assert scrub(f"{around}{told}{around} anna", data, NAMES).replace("'", "").replace('"', "") == (
+        assert scrub(f"{around}{told}{around} anna", secrets_of(data, NAMES)).replace("'", "").replace('"', "") == (
             f"{around}{HIDDEN}{around} anna"
         )
 
 
 def test_what_contains_another_secret_goes_first() -> None:
-    assert scrub("abcdefgh abcd", {"password": "abcd", "token": "abcdefgh"}, NAMES) == "*** ***"
+    assert scrub("abcdefgh abcd", secrets_of({"password": "abcd", "token": "abcdefgh"}, NAMES)) == "*** ***"
 
 
 def test_numbers_are_struck_out_and_what_is_too_short_is_not() -> None:
-    assert scrub("pin 123456, code 12, True", {"password": 123456, "token": [12, True, None]}, NAMES) == (
+    assert scrub("pin 123456, code 12, True", secrets_of({"password": 123456, "token": [12, True, None]}, NAMES)) == (
         "pin ***, code 12, ***"
     )
 
@@ -66,7 +66,7 @@ def test_what_is_too_deep_to_look_at_is_hidden() -> None:
     for _ in range(5000):
         deep = [deep]
     assert redact(deep, NAMES) == HIDDEN
-    assert scrub("x", deep, NAMES) == HIDDEN
+    assert scrub("x", secrets_of(deep, NAMES)) == HIDDEN
 
 
 @pytest.mark.parametrize("wrong", ["password", ("",)])
@@ -91,3 +91,7 @@ def test_an_operation_shows_its_data_without_them() -> None:
     assert operation.shown(raw) == {"user": "anna", "password": HIDDEN}
     assert operation.scrubbed("cannot log in with hunter22", raw) == "cannot log in with ***"
     assert operation.shown(msgspec.Raw()) == msgspec.Raw()
+    quoted = operation.encode_data(Login("anna", 'a"b\x01'))
+    assert operation.scrubbed(r'{"password":"a\"b\u0001"}', quoted) == '{"password":"***"}'
+    deep = msgspec.Raw(b"[" * 5000 + b"]" * 5000)
+    assert operation.scrubbed("whatever", deep) == HIDDEN
