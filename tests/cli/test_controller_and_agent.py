@@ -77,6 +77,10 @@ def test_they_work_and_drain_in_order(controller: Service, agent: Service, tmp_p
     assert agent.until("ready: ") == "ready: agent web-01 offers 17 operations"
     for probe in (f"{health}/health/ready", f"{agents_health}/health/ready", f"{url}/health/ready"):
         assert ask(probe) == (200, {"status": "ready"})
+    assert "GET /health/ready" in controller.until("request ")
+    asked = controller.said[-1]
+    assert (asked["path"], asked["status"], asked["subject"]) == ("/health/ready", 200, "")
+    assert asked["request_id"]
     assert ask(f"{agents_health}/health") == (200, {"status": "ok"})
     assert ask(f"{agents_health}/else")[0] == 404
     assert ask(f"{agents_health}/health", data={})[0] == 405

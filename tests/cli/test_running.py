@@ -135,6 +135,24 @@ def test_a_message_has_a_bound() -> None:
     assert len(json.loads(ForPrograms().format(record("x" * 100_000)))["message"]) < 9000
 
 
+def test_the_line_of_a_request_has_its_fields_and_no_others() -> None:
+    fields = {
+        "request_id": "x" * 5000,
+        "trace_id": 2**70,
+        "subject": "anna",
+        "status": 200,
+        "duration_ms": 1.5,
+        "method": ["GET"],
+        "token": "s3cret",
+    }
+    said = record("asked")
+    said.__dict__.update(fields)
+    told = json.loads(ForPrograms().format(said))
+    assert told.keys() == {"time", "level", "logger", "message", "request_id", "subject", "status", "duration_ms"}
+    assert (told["subject"], told["status"], told["duration_ms"]) == ("anna", 200, 1.5)
+    assert told["request_id"] == "x" * 1024
+
+
 # --- The broker, waited for -----------------------------------------------------------------------------------
 
 

@@ -2,8 +2,9 @@
 
     {"time": "2026-01-31T12:00:00.123Z", "level": "info", "logger": "osapi.agent", "message": "..."}
 
-An object has `error` with the traceback besides, where there is one. It is the standard library's logging: nothing that
-is said has fields of its own, and a formatter is all that is needed.
+An object has `error` with the traceback besides, where there is one, and the record of a request has its fields:
+`request_id`, `trace_id`, `subject`, `method`, `path`, `status` and `duration_ms`. Of what others may attach to a record
+nothing is shown: it may be anything, and a secret.
 """
 
 from __future__ import annotations
@@ -13,17 +14,20 @@ import os
 import sys
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from osapi_cli import exits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _STYLES: Final = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.CRITICAL: "\x1b[31m"}
 _MAX_MESSAGE: Final = 8192
+_MAX_FIELD: Final = 1024
+_MAX_NUMBER: Final = 2**53
+_FIELDS: Final = ("request_id", "trace_id", "subject", "method", "path", "status", "duration_ms")
 
 
 def begin(*, debug: bool) -> None:
@@ -57,11 +61,12 @@ class ForPrograms(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        said = {
+        said: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": _message(record),
+            **dict(_fields(record)),
         }
         if record.exc_info:
             said["error"] = self.formatException(record.exc_info)
@@ -83,6 +88,15 @@ class ForPeople(logging.Formatter):
         style = _STYLES.get(record.levelno, "") if self._colour else ""
         said = f"{style}{said}\x1b[0m" if style else said
         return f"{said}\n{self.formatException(record.exc_info)}" if record.exc_info else said
+
+
+def _fields(record: logging.LogRecord) -> Iterator[tuple[str, str | float]]:
+    for name in _FIELDS:
+        value = getattr(record, name, None)
+        if isinstance(value, str):
+            yield name, value[:_MAX_FIELD]
+        elif isinstance(value, int | float) and abs(value) < _MAX_NUMBER:
+            yield name, value
 
 
 def _message(record: logging.LogRecord) -> str:
