@@ -192,7 +192,7 @@ def _verdict_on_work(error: BaseException) -> tuple[str, int]:
     if isinstance(error, RefusedError):
         return str(error), error.status
     for kinds, status in (
-        (osapi.MismatchError, CONFIG),
+        ((osapi.MismatchError, osapi.KeyFileError), CONFIG),
         (osapi.AccessRefusedError, NOT_PERMITTED),
         ((UnavailableError, osapi.DisconnectedError, osapi.UncertainError), UNREACHABLE),
         ((osapi.TlsError, osapi.UnsupportedBrokerError), UNREACHABLE),

@@ -73,6 +73,7 @@ def plan(loaded: Loaded, *, nats: bool) -> Plan:
         configuration = _with_key(configuration, keys.secret(folder / KEY_FILE))
     else:
         require(loaded, SIGNING_KEY)
+    _check_keys(configuration)
     controller = controller_plan(configuration)
     if not any(key.startswith("controller.metrics.") for key in loaded.given):
         # A development machine may well have Prometheus itself on that port.
@@ -85,6 +86,16 @@ def plan(loaded: Loaded, *, nats: bool) -> Plan:
         server=_server(loaded) if nats else None,
         state=folder if ours else None,
     )
+
+
+def _check_keys(configuration: Configuration) -> None:
+    from osapi_cli.configuration import ProblemError  # noqa: PLC0415
+
+    signing, checking = configuration.controller.pki.enabled, configuration.agent.pki.enabled
+    if signing != checking:
+        has, lacks = ("controller", "agent") if signing else ("agent", "controller")
+        problem = f"is false, and {has}.pki.enabled is true"
+        raise ProblemError("", f"{lacks}.pki.enabled", problem, "in one process both have keys or neither has")
 
 
 def _server(loaded: Loaded) -> ServerSettings:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 import osapi
 from osapi.errors import InvalidInputError
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from osapi_cli.configuration.broker import Dlq as DeadLetters
     from osapi_cli.configuration.broker import Facts, Registry, State, Stream
     from osapi_cli.configuration.schema import Connection, Metrics
+    from osapi_cli.configuration.schema import Pki as AnyPki
 
 # As the library has them where nothing contradicts.
 _WITHIN: Final = osapi.Settings().within
@@ -45,6 +49,14 @@ class Notifying:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Pki:
+    """The folder in which a program keeps its keys, and whether a controller accepts every agent."""
+
+    key_dir: Path
+    auto_accept: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ControllerPlan:
     """All that the controller is started with."""
 
@@ -56,6 +68,7 @@ class ControllerPlan:
     api: Listen
     metrics: Listen | None
     notifying: Notifying | None
+    pki: Pki | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +81,7 @@ class AgentPlan:
     labels: dict[str, str]
     max_jobs: int
     metrics: Listen | None
+    pki: Pki | None
     thresholds: Thresholds
 
 
@@ -81,13 +95,14 @@ def controller_plan(configuration: Configuration) -> ControllerPlan:
     controller = configuration.controller
     return ControllerPlan(
         broker=broker(controller.nats),
-        settings=settings(configuration),
+        settings=_settings_in(configuration, controller.nats),
         security=security(configuration),
         options=_options(configuration),
         audit=_audit(configuration),
         api=Listen(controller.api.host, controller.api.port),
         metrics=_metrics(controller.metrics),
         notifying=_notifying(configuration),
+        pki=_pki(controller.pki, auto_accept=controller.pki.auto_accept),
     )
 
 
@@ -96,11 +111,12 @@ def agent_plan(configuration: Configuration) -> AgentPlan:
     agent = configuration.agent
     return AgentPlan(
         broker=broker(agent.nats),
-        settings=settings(configuration),
+        settings=_settings_in(configuration, agent.nats),
         hostname=agent.hostname,
         labels=agent.labels,
         max_jobs=agent.max_jobs,
         metrics=_metrics(agent.metrics),
+        pki=_pki(agent.pki),
         thresholds=_thresholds(configuration),
     )
 
@@ -144,6 +160,11 @@ def settings(configuration: Configuration) -> osapi.Settings:
             dead_letters=_place(nats.dlq),
         ),
     )
+
+
+def _settings_in(configuration: Configuration, connection: Connection) -> osapi.Settings:
+    # What is signed in one namespace counts in no other, though they have the same keys.
+    return replace(settings(configuration), fleet=connection.namespace)
 
 
 def broker(connection: Connection) -> Broker:
@@ -246,6 +267,10 @@ def _place(kept: Stream | Registry | Facts | State | DeadLetters) -> Place:
 
 def _metrics(metrics: Metrics) -> Listen | None:
     return Listen(metrics.host, metrics.port) if metrics.enabled else None
+
+
+def _pki(pki: AnyPki, *, auto_accept: bool = False) -> Pki | None:
+    return Pki(key_dir=Path(pki.key_dir), auto_accept=auto_accept) if pki.enabled else None
 
 
 def _limit(limit: int) -> int:

@@ -93,8 +93,11 @@ class Identity:
             if not self._asked:
                 await self._ask(keyring)
             return
-        self.pending = not await keyring.is_ours(self._hostname)
+        before, self.pending = self.pending, not await keyring.is_ours(self._hostname)
         if not self.pending:
+            if before:
+                self._told = ""
+                _log.info("%s takes jobs: its key %s is accepted", self._hostname, self.fingerprint)
             return
         decided = keyring.ledger.enrolment(self._hostname)
         if decided is not None and str(keyring.signer.public) in decided.rejected:

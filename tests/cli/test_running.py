@@ -19,6 +19,7 @@ from osapi_cli.running import broker, controller, keys
 from osapi_cli.running.keys import keep_token, make_folder, secret, told_url
 from osapi_cli.running.lifetime import Lifetime
 from osapi_cli.running.logs import ForPeople, ForPrograms
+from osapi_cli.running.pki import Keys
 from osapi_cli.running.systemd import Notifier
 from osapi_cli.wiring import controller_plan
 from osapi_nats import Options
@@ -296,7 +297,7 @@ async def test_a_controller_conducts_rollouts_and_keeps_schedules(autojump_clock
     async with (
         osapi.connect("memory://") as transport,
         osapi.Agent(transport, offered, hostname="web-01", settings=plan.settings),
-        controller.blocks(transport, plan, Metrics()) as client,
+        controller.blocks(transport, plan, Keys(), Metrics()) as client,
     ):
         rollout = await client.rollouts.start("node.hostname.get", target="_all")
         await client.schedules.set("hourly", "node.hostname.get", target="_all", every=3600.0)

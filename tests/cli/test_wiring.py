@@ -103,6 +103,8 @@ def base(path: str) -> Configuration:
             configuration = with_value(configuration, f"{section}.token", "secret")
             configuration = with_value(configuration, f"{section}.users", (ServerUser(username="a", password="b"),))
             configuration = with_value(configuration, f"{section}.nkeys", ("UA",))
+    if section.endswith(".pki") and name != "enabled":
+        configuration = with_value(configuration, f"{section}.enabled", True)
     return configuration
 
 
@@ -171,16 +173,16 @@ def test_what_is_idle_is_a_key_or_a_section() -> None:
 
 def test_an_idle_key_costs_one_line_where_it_is_given_and_differs(files: Files) -> None:
     text = """
-controller:
-  pki: {enabled: true, key_dir: /keys}
 telemetry:
-  tracing: {enabled: false}
+  tracing: {enabled: true, exporter: stdout}
+nats:
+  stream: {discard: old}
 agent:
   queue_group: mine
 """
     assert [files.short(line) for line in files.load(text).warnings] == [
-        "osapi.yaml:3: controller.pki.enabled, controller.pki.key_dir are not used: jobs are not signed",
         f"osapi.yaml:7: agent.queue_group is not used: {IDLE['agent.queue_group']}",
+        "osapi.yaml:3: telemetry.tracing.enabled, telemetry.tracing.exporter are not used: no traces are made",
     ]
 
 

@@ -116,6 +116,10 @@ def _connections(configuration: Configuration) -> Iterator[_Finding]:
     ):
         yield from _auth(f"{path}.auth", connection.auth, _AUTH_NEEDS)
         yield from _namespace(path, connection.namespace)
+    for path, pki in (("controller.pki", configuration.controller.pki), ("agent.pki", configuration.agent.pki)):
+        if pki.enabled and not pki.key_dir:
+            problem = f"is not given, and {path}.enabled is true"
+            yield f"{path}.key_dir", problem, "name a folder of its own that the program may write to"
     server = configuration.nats.server
     yield from _auth("nats.server.auth", server.auth, _SERVER_NEEDS)
     yield from _namespace("nats.server", server.namespace)

@@ -9,4 +9,5 @@
 #   broker.py      the connection, waited for at the start
 #   controller.py  the controller, and what runs in it beside the API
 #   agent.py       the agent
+#   pki.py         the keys that jobs and answers are signed with
 #   together.py    broker, controller and agent in one process; keys.py its signing key and its token

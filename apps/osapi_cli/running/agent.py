@@ -11,12 +11,14 @@ from osapi_agent import Vitals, facts, host, operations
 from osapi_cli.problems import ProblemError
 from osapi_cli.running.broker import open_broker
 from osapi_cli.running.health import Reached, probes
+from osapi_cli.running.pki import agent_keys
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from osapi.transport import Transport
     from osapi_cli.running.lifetime import Lifetime
+    from osapi_cli.running.pki import Keys
     from osapi_cli.wiring import AgentPlan
     from osapi_telemetry import Metrics
 
@@ -26,24 +28,36 @@ async def run(lifetime: Lifetime, plan: AgentPlan, *, patience: float) -> None:
 
     Raises:
         ProblemError: the operating system's hostname is none for an agent.
+        KeyFileError, ProblemError: the keys, as in `pki.agent_keys`.
         UnavailableError: no broker, or an address that cannot be listened on.
         HostnameTakenError: another agent has the name.
         MismatchError, AccessRefusedError: the broker has other settings, or refuses us.
 
     """
+    keys = agent_keys(plan.pki)
     reached = Reached(lifetime)
     async with (
         probes(reached, plan.metrics, "agent.metrics"),
         open_broker(plan.broker, lifetime, patience=patience) as transport,
-        blocks(transport, plan, reached.metrics) as agent,
+        blocks(transport, plan, keys, reached.metrics) as agent,
     ):
-        reached.place(transport, plan.settings)
-        lifetime.is_ready(f"agent {agent.hostname} offers {len(operations)} operations")
+        reached.place(transport, plan.settings, lambda: _waits(agent, keys))
+        lifetime.is_ready(
+            f"agent {agent.hostname} offers {len(operations)} operations"
+            + (f", once {_waits(agent, keys)}" if agent.state == "Pending" else "")
+        )
         await lifetime.stopping.wait()
 
 
+def _waits(agent: osapi.Agent, keys: Keys) -> str:
+    """Return what it waits for, nothing if it takes jobs."""
+    if keys.signer is None or agent.state != "Pending":
+        return ""
+    return f"its key {keys.signer.fingerprint} is accepted"
+
+
 @asynccontextmanager
-async def blocks(transport: Transport, plan: AgentPlan, metrics: Metrics) -> AsyncGenerator[osapi.Agent]:
+async def blocks(transport: Transport, plan: AgentPlan, keys: Keys, metrics: Metrics) -> AsyncGenerator[osapi.Agent]:
     """Open the agent and what works beside it, for the length of a block.
 
     What else an agent shall do is one more line here: a block that works while it is open. The end of the agent's own
@@ -61,6 +75,9 @@ async def blocks(transport: Transport, plan: AgentPlan, metrics: Metrics) -> Asy
             settings=plan.settings,
             observer=metrics.observe,
             machine_id=host.machine_id(),
+            signer=keys.signer,
+            trust=keys.trust,
+            journal=keys.journal,
         )
     except InvalidNameError as error:
         remedy = "give the agent another name as agent.hostname"

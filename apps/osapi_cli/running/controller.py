@@ -15,12 +15,14 @@ from osapi_api import Audit, create_app, serve
 from osapi_cli.running.broker import open_broker
 from osapi_cli.running.health import Reached, cannot_listen, probes
 from osapi_cli.running.notices import teller
+from osapi_cli.running.pki import accept_all, controller_keys
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from osapi.transport import Transport
     from osapi_cli.running.lifetime import Lifetime
+    from osapi_cli.running.pki import Keys
     from osapi_cli.wiring import ControllerPlan
     from osapi_telemetry import Metrics
 
@@ -30,14 +32,16 @@ async def run(lifetime: Lifetime, plan: ControllerPlan, *, patience: float) -> N
 
     Raises:
         UnavailableError: no broker, or an address that cannot be listened on.
+        KeyFileError, ProblemError: the keys, as in `pki.controller_keys`.
         MismatchError, AccessRefusedError: the broker has other settings, or refuses us.
 
     """
+    keys = controller_keys(plan.pki)
     reached = Reached(lifetime)
     async with (
         probes(reached, plan.metrics, "controller.metrics"),
         open_broker(plan.broker, lifetime, patience=patience) as transport,
-        blocks(transport, plan, reached.metrics) as client,
+        blocks(transport, plan, keys, reached.metrics) as client,
         api(lifetime, plan, transport, client) as url,
     ):
         reached.place(transport, plan.settings)
@@ -46,7 +50,9 @@ async def run(lifetime: Lifetime, plan: ControllerPlan, *, patience: float) -> N
 
 
 @asynccontextmanager
-async def blocks(transport: Transport, plan: ControllerPlan, metrics: Metrics) -> AsyncGenerator[osapi.Client]:
+async def blocks(
+    transport: Transport, plan: ControllerPlan, keys: Keys, metrics: Metrics
+) -> AsyncGenerator[osapi.Client]:
     """Open all that a controller has in the background, for the length of a block; its API goes inside.
 
     What else a controller shall do is one more line here: a block that works while it is open, or a task. With several
@@ -54,13 +60,16 @@ async def blocks(transport: Transport, plan: ControllerPlan, metrics: Metrics) -
     the schedules.
     """
     async with (
-        osapi.Client(transport, operations, settings=plan.settings) as client,
-        osapi.Sweeper(transport, settings=plan.settings),  # which keeps the stories of dead letters, too
-        osapi.Scheduler(transport, settings=plan.settings),
+        osapi.Client(transport, operations, settings=plan.settings, signer=keys.signer, trust=keys.trust) as client,
+        # It keeps the stories of dead letters, too.
+        osapi.Sweeper(transport, settings=plan.settings, signer=keys.signer, trust=keys.trust),
+        osapi.Scheduler(transport, settings=plan.settings, signer=keys.signer, trust=keys.trust),
         background() as nursery,
     ):
         metrics.watch_client(client)
         await nursery.start(client.rollouts.conduct)
+        if plan.pki is not None and plan.pki.auto_accept:
+            nursery.start_soon(accept_all, client)
         if plan.notifying is None:
             yield client
             return

@@ -50,11 +50,13 @@ class Reached:
         self._lifetime = lifetime
         self._transport: Transport | None = None
         self._settings = osapi.Settings()
+        self._waits: Callable[[], str] = str
 
-    def place(self, transport: Transport, settings: osapi.Settings) -> None:
-        """Say which broker it is."""
+    def place(self, transport: Transport, settings: osapi.Settings, waits: Callable[[], str] | None = None) -> None:
+        """Say which broker it is, and by what to find what else is waited for before there is work to do."""
         self._transport = transport
         self._settings = settings
+        self._waits = waits or self._waits
 
     async def trouble(self) -> str:
         """Return why it cannot, nothing if it can."""
@@ -69,6 +71,8 @@ class Reached:
             raise
         else:
             self._trouble = ""
+        if not self._trouble and (waits := self._waits()):
+            return f"it waits until {waits}"
         return self._trouble
 
 

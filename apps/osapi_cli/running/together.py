@@ -15,6 +15,7 @@ from osapi_cli.running import agent, controller
 from osapi_cli.running.broker import open_broker
 from osapi_cli.running.health import Reached, probes
 from osapi_cli.running.keys import told_url
+from osapi_cli.running.pki import agent_keys, controller_keys
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -57,16 +58,18 @@ async def run(lifetime: Lifetime, plan: Plan, *, announce: Callable[[Ready], Non
 
     Raises:
         UnavailableError: an address that cannot be listened on, or a server that does not start.
-        ProblemError: a hostname or a state folder that cannot be used.
+        KeyFileError, ProblemError: a hostname, a state folder or a key that cannot be used.
         MismatchError: the server's store has other settings.
 
     """
+    keys = controller_keys(plan.controller.pki)
+    agents_keys = agent_keys(plan.agent.pki)
     reached = Reached(lifetime)
     async with (
         probes(reached, plan.controller.metrics, "controller.metrics"),
         _brokers(lifetime, plan, debug=debug) as (broker, first, second),
-        controller.blocks(first, plan.controller, reached.metrics) as client,
-        agent.blocks(second, plan.agent, reached.metrics) as our_agent,
+        controller.blocks(first, plan.controller, keys, reached.metrics) as client,
+        agent.blocks(second, plan.agent, agents_keys, reached.metrics) as our_agent,
         controller.api(lifetime, plan.controller, first, client) as url,
     ):
         reached.place(first, plan.controller.settings)

@@ -1,0 +1,125 @@
+"""The folder of a program's keys: made when first needed, shared, refused."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+import osapi
+from osapi_cli.configuration import ConfigurationError, ProblemError
+from osapi_cli.running.pki import Keys, agent_keys, controller_keys
+from osapi_cli.wiring import Pki
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.configurations import Files
+
+
+@pytest.fixture
+def pki(tmp_path: Path) -> Pki:
+    return Pki(key_dir=tmp_path / "pki")
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def trusted(keys: Keys) -> set[bytes]:
+    """Return the keys that are a controller's."""
+    assert keys.trust is not None
+    return set(keys.trust._given)  # noqa: SLF001
+
+
+def test_without_keys_there_is_nothing() -> None:
+    assert controller_keys(None) == agent_keys(None) == Keys()
+
+
+def test_a_controller_makes_its_key_and_lists_it_for_agents(pki: Pki) -> None:
+    first = controller_keys(pki)
+    again = controller_keys(pki)
+    assert first.signer is not None
+    assert again.signer is not None
+    assert first.signer.public == again.signer.public
+    assert mode(pki.key_dir) == 0o700
+    assert mode(pki.key_dir / "controller.pem") == 0o600
+    lines = (pki.key_dir / "controllers.pub").read_text().splitlines()
+    assert lines == ["# The controllers that agents obey.", str(first.signer.public)]
+
+    agent = agent_keys(pki)
+    assert trusted(agent) == trusted(first) == {first.signer.public.raw}
+    assert mode(pki.key_dir / "agent.pem") == 0o600
+    assert agent.journal == pki.key_dir / "journal"
+    assert agent.signer is not None
+    assert agent.signer.public != first.signer.public
+
+
+def test_controllers_with_keys_of_their_own_believe_each_other(pki: Pki) -> None:
+    other = osapi.Signer.generate()
+    pki.key_dir.mkdir(mode=0o700)
+    (pki.key_dir / "controllers.pub").write_text(f"\n  {other.public}  # the one in Oslo")
+    keys = controller_keys(pki)
+    assert keys.signer is not None
+    assert trusted(keys) == trusted(agent_keys(pki)) == {other.public.raw, keys.signer.public.raw}
+    assert "# the one in Oslo\n" in (pki.key_dir / "controllers.pub").read_text()
+
+
+def test_an_agent_that_knows_no_controller_is_refused_and_makes_nothing(pki: Pki) -> None:
+    with pytest.raises(ProblemError, match=r"controllers\.pub: agent\.pki: lists no controller .*; copy it from "):
+        agent_keys(pki)
+    assert not pki.key_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("# nobody\n", "lists no controller whose jobs are to be run"),
+        ("#\ned25519:00\n", r"controllers\.pub:2: 'ed25519:00' is not a public key"),
+        ("\0" * 70_000, "is longer than 65536 bytes"),
+    ],
+)
+def test_a_list_that_is_none_is_refused(pki: Pki, text: str, told: str) -> None:
+    pki.key_dir.mkdir(mode=0o700)
+    (pki.key_dir / "controllers.pub").write_text(text)
+    with pytest.raises(ProblemError, match=told):
+        agent_keys(pki)
+
+
+@pytest.mark.parametrize("name", ["controllers.pub", "."])
+def test_what_others_may_write_is_refused(pki: Pki, name: str) -> None:
+    controller_keys(pki)
+    (pki.key_dir / name).chmod(0o777)
+    for keys in (agent_keys, controller_keys):
+        with pytest.raises(ProblemError, match="has mode 0777, so that others may write it; `chmod go-w "):
+            keys(pki)
+
+
+def test_a_private_key_that_others_may_read_is_refused(pki: Pki) -> None:
+    controller_keys(pki)
+    (pki.key_dir / "controller.pem").chmod(0o640)
+    with pytest.raises(osapi.KeyFileError, match="its mode is 0640"):
+        controller_keys(pki)
+
+
+def test_a_pipe_or_a_file_in_the_place_of_a_folder_is_refused(pki: Pki) -> None:
+    pki.key_dir.write_text("")
+    with pytest.raises(ProblemError, match="is no folder"):
+        agent_keys(pki)
+    pki.key_dir.unlink()
+    (pki.key_dir / "controllers.pub").mkdir(parents=True, mode=0o700)
+    with pytest.raises(ProblemError, match="cannot be read: Is a directory"):
+        agent_keys(pki)
+    (pki.key_dir / "controllers.pub").rmdir()
+    os.mkfifo(pki.key_dir / "controllers.pub", 0o600)
+    with pytest.raises(ProblemError, match="lists no controller"):
+        agent_keys(pki)
+
+
+@pytest.mark.parametrize("program", ["controller", "agent"])
+def test_keys_need_a_folder(files: Files, program: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        files.load(f"{program}: {{pki: {{enabled: true}}}}")
+    (told,) = map(str, caught.value.exceptions)
+    assert f"{program}.pki.key_dir: is not given, and {program}.pki.enabled is true" in told
