@@ -19,80 +19,86 @@
 
 from __future__ import annotations
 
-from osapi.agent import Agent
-from osapi.changes import Changes
-from osapi.client import Client
-from osapi.dead_letters import DeadLetter
-from osapi.detail import JobDetail
-from osapi.discovery import connect
-from osapi.errors import (
-    AccessRefusedError,
-    ClosedError,
-    ConflictError,
-    DisconnectedError,
-    EnrolmentError,
-    HostnameTakenError,
-    IllegalTransitionError,
-    InvalidInputError,
-    InvalidKeyError,
-    InvalidLabelError,
-    InvalidNameError,
-    InvalidPayloadError,
-    InvalidReportError,
-    InvalidSettingError,
-    InvalidSubjectError,
-    InvalidTargetError,
-    JobFailedError,
-    KeyFileError,
-    KeyReusedError,
-    LimitReachedError,
-    MismatchError,
-    MissingError,
-    NoAgentsError,
-    NotFoundError,
-    OsapiError,
-    PayloadTooLargeError,
-    RecordError,
-    Retry,
-    Skip,
-    TlsError,
-    TransientError,
-    TransportError,
-    UncertainError,
-    UnknownHostError,
-    UnknownJobError,
-    UnknownLetterError,
-    UnknownOperationError,
-    UnknownRolloutError,
-    UnknownScheduleError,
-    UnsupportedBrokerError,
-    UntrustedAnswerError,
-    UntrustedError,
-)
-from osapi.fleet import AgentDetail, Fleet
-from osapi.flow.enrol import Applicant
-from osapi.handle import JobHandle, Response
-from osapi.index import JobIndex
-from osapi.observing import Attempt, Observer
-from osapi.operations import Job, Operation, Operations
-from osapi.rollouts import Rollouts
-from osapi.rules.alerts import Notice
-from osapi.rules.changes import AgentChange, JobChange
-from osapi.rules.job_index import JobRow
-from osapi.rules.output import Chunk
-from osapi.rules.public_keys import PublicKey
-from osapi.rules.records import Event, JobStatus, Policy, Registration, SlotStatus
-from osapi.rules.reports import Recorder, Reporter
-from osapi.rules.rollout_records import Rollout, RolloutStatus
-from osapi.rules.schedule_records import Fired, Schedule, Timing, Work
-from osapi.rules.timeline import Moment
-from osapi.rules.vitals import Condition, HostMemory, Vitals
-from osapi.scheduler import Scheduler
-from osapi.schedules import ScheduleDetail
-from osapi.settings import Settings
-from osapi.signer import Signer
-from osapi.sweeper import Sweeper
-from osapi.trust import Trust, TrustedKey
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from osapi.agent import Agent
+    from osapi.changes import Changes
+    from osapi.client import Client
+    from osapi.dead_letters import DeadLetter
+    from osapi.detail import JobDetail
+    from osapi.discovery import connect
+    from osapi.errors import (
+        AccessRefusedError,
+        ClosedError,
+        ConflictError,
+        DisconnectedError,
+        EnrolmentError,
+        HostnameTakenError,
+        IllegalTransitionError,
+        InvalidInputError,
+        InvalidKeyError,
+        InvalidLabelError,
+        InvalidNameError,
+        InvalidPayloadError,
+        InvalidReportError,
+        InvalidSettingError,
+        InvalidSubjectError,
+        InvalidTargetError,
+        JobFailedError,
+        KeyFileError,
+        KeyReusedError,
+        LimitReachedError,
+        MismatchError,
+        MissingError,
+        NoAgentsError,
+        NotFoundError,
+        OsapiError,
+        PayloadTooLargeError,
+        RecordError,
+        Retry,
+        Skip,
+        TlsError,
+        TransientError,
+        TransportError,
+        UncertainError,
+        UnknownHostError,
+        UnknownJobError,
+        UnknownLetterError,
+        UnknownOperationError,
+        UnknownRolloutError,
+        UnknownScheduleError,
+        UnsupportedBrokerError,
+        UntrustedAnswerError,
+        UntrustedError,
+    )
+    from osapi.fleet import AgentDetail, Fleet
+    from osapi.flow.enrol import Applicant
+    from osapi.handle import JobHandle, Response
+    from osapi.index import JobIndex
+    from osapi.observing import Attempt, Observer
+    from osapi.operations import Job, Operation, Operations
+    from osapi.rollouts import Rollouts
+    from osapi.rules.alerts import Notice
+    from osapi.rules.changes import AgentChange, JobChange
+    from osapi.rules.job_index import JobRow
+    from osapi.rules.output import Chunk
+    from osapi.rules.public_keys import PublicKey
+    from osapi.rules.records import Event, JobStatus, Policy, Registration, SlotStatus
+    from osapi.rules.reports import Recorder, Reporter
+    from osapi.rules.rollout_records import Rollout, RolloutStatus
+    from osapi.rules.schedule_records import Fired, Schedule, Timing, Work
+    from osapi.rules.timeline import Moment
+    from osapi.rules.vitals import Condition, HostMemory, Vitals
+    from osapi.scheduler import Scheduler
+    from osapi.schedules import ScheduleDetail
+    from osapi.settings import Settings
+    from osapi.signer import Signer
+    from osapi.sweeper import Sweeper
+    from osapi.trust import Trust, TrustedKey
 
 __all__ = [
     "AccessRefusedError",
@@ -186,3 +192,53 @@ __all__ = [
     "Work",
     "connect",
 ]
+
+# Where each public name is, if not among the errors: a program pays for what it uses, and for Trio when it needs it.
+_HOMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "osapi.agent": ("Agent",),
+    "osapi.changes": ("Changes",),
+    "osapi.client": ("Client",),
+    "osapi.dead_letters": ("DeadLetter",),
+    "osapi.detail": ("JobDetail",),
+    "osapi.discovery": ("connect",),
+    "osapi.fleet": ("AgentDetail", "Fleet"),
+    "osapi.flow.enrol": ("Applicant",),
+    "osapi.handle": ("JobHandle", "Response"),
+    "osapi.index": ("JobIndex",),
+    "osapi.observing": ("Attempt", "Observer"),
+    "osapi.operations": ("Job", "Operation", "Operations"),
+    "osapi.rollouts": ("Rollouts",),
+    "osapi.rules.alerts": ("Notice",),
+    "osapi.rules.changes": ("AgentChange", "JobChange"),
+    "osapi.rules.job_index": ("JobRow",),
+    "osapi.rules.output": ("Chunk",),
+    "osapi.rules.public_keys": ("PublicKey",),
+    "osapi.rules.records": ("Event", "JobStatus", "Policy", "Registration", "SlotStatus"),
+    "osapi.rules.reports": ("Recorder", "Reporter"),
+    "osapi.rules.rollout_records": ("Rollout", "RolloutStatus"),
+    "osapi.rules.schedule_records": ("Fired", "Schedule", "Timing", "Work"),
+    "osapi.rules.timeline": ("Moment",),
+    "osapi.rules.vitals": ("Condition", "HostMemory", "Vitals"),
+    "osapi.scheduler": ("Scheduler",),
+    "osapi.schedules": ("ScheduleDetail",),
+    "osapi.settings": ("Settings",),
+    "osapi.signer": ("Signer",),
+    "osapi.sweeper": ("Sweeper",),
+    "osapi.trust": ("Trust", "TrustedKey"),
+}
+_HOME: Final = {name: home for home, names in _HOMES.items() for name in names}
+
+
+if not TYPE_CHECKING:  # Else a name that is not there would be one of any type.
+
+    def __getattr__(name: str) -> Any:
+        """Import a public name when it is first used (PEP 562)."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(_HOME.get(name, "osapi.errors")), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    """Name what is public."""
+    return sorted(__all__)
