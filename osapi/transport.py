@@ -10,6 +10,7 @@ Of every call
   T3  `DisconnectedError` means nothing was sent. `UncertainError` means that the outcome is unknown: repeating
       the call (same `msg_id`, same expected revision) resolves it.
   T4  A payload (with its headers) above `max_payload` is refused with `PayloadTooLargeError` before it is sent.
+  T5  `broker` says where and what the broker is, and nothing of what lets anybody in. Nobody is asked for it.
 
 Of buckets
   K1  Revisions belong to the bucket, not to the key: they grow by every write of any key, markers included. A
@@ -78,6 +79,13 @@ if TYPE_CHECKING:
 
 Change = Literal["put", "delete", "purge", "expire"]
 Storage = Literal["file", "memory"]
+
+
+class BrokerInfo(Struct, frozen=True, kw_only=True):
+    """The broker that a transport is connected to, or was last: its URL without a user, and its version."""
+
+    url: str
+    version: str
 
 
 class BucketConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -583,6 +591,11 @@ class Transport(Protocol):
     @property
     def max_payload(self) -> int:
         """Return the largest payload with its headers, in bytes, that the broker takes."""
+        ...
+
+    @property
+    def broker(self) -> BrokerInfo:
+        """Return where the broker is, as `scheme://...`, and which version it is."""
         ...
 
     def now(self) -> float:

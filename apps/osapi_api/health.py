@@ -59,13 +59,14 @@ async def status(call: Call) -> Reply:
         for name, part in parts.items():
             nursery.start_soon(_look, call.api, name, part, found, components)
     agents = call.api.client.agents()
-    now = call.api.transport.now()
+    now, broker = call.api.transport.now(), call.api.transport.broker
     well = all(component.status == "ok" for component in components.values())
     body = shapes.Status(
         status="ok" if well else "degraded",
         version=version("osapi"),
         uptime=age(time.monotonic() - _STARTED),
         components={name: components[name] for name in parts},
+        nats=shapes.Broker(url=broker.url, version=broker.version),
         agents=shapes.AgentFigures(
             total=len(agents),
             ready=sum(agent.state == "Ready" for agent in agents),

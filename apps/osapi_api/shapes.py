@@ -287,6 +287,13 @@ class RegistryLine(Struct, frozen=True, kw_only=True):
     mem_bytes: int | None
 
 
+class Broker(Struct, frozen=True, kw_only=True):
+    """The broker that this server is connected to, or was last."""
+
+    url: str
+    version: str
+
+
 class Status(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All of it; what could not be read is missing, and `components` says why."""
 
@@ -294,6 +301,7 @@ class Status(Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: str
     uptime: str
     components: dict[str, Component]
+    nats: Broker
     streams: tuple[StreamFigures, ...] = ()
     kv_buckets: tuple[BucketFigures, ...] = ()
     consumers: Consumers | UnsetType = UNSET

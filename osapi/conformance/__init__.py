@@ -33,7 +33,7 @@ Without pytest:
 #
 # cancellation  T1            buckets      K1 K4 K6 K9   streams      S1-S4
 # refusals      T2            comparisons  K2 K3         schedules    S5
-# calls         T3 T4         expiry       K5            dead_letters S6 S7
+# calls         T3-T5         expiry       K5            dead_letters S6 S7
 #                             watches      K7 K8         consumers    C1 C2 C6-C8 C10
 #                                                        redelivery   C3 C4
 #                                                        pulls        C5 C9

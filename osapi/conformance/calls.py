@@ -1,4 +1,4 @@
-"""T3 and T4: calls that are repeated, and calls that are too large. `cancellation` has T1, `refusals` T2."""
+"""T3 to T5: calls that are repeated, too large ones, and what the broker is. `cancellation` has T1, `refusals` T2."""
 
 # ruff: noqa: D401 - the docstring of a check is the sentence that it proves
 
@@ -7,7 +7,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from osapi.conformance.check import check, expect_equal, refusal
+from osapi.conformance.check import check, expect, expect_equal, refusal
 from osapi.conformance.ground import cancelled_after, fresh_bucket, fresh_stream, on
 from osapi.errors import ConflictError, PayloadTooLargeError
 
@@ -105,3 +105,13 @@ async def headers_count_as_payload(transport: Transport) -> None:
             await refusal(PayloadTooLargeError, call(), f"{what} of headers that do not fit beside the payload")
         await stream.publish(subject, fits, headers=headers)
         expect_equal((await stream.info()).messages, 1, "messages kept")
+
+
+@check("T5")
+async def a_broker_says_where_and_what_it_is(transport: Transport) -> None:
+    """Its URL has a scheme and names no user, and its version begins with a number; both stay as they are."""
+    broker = transport.broker
+    scheme, separator, rest = broker.url.partition("://")
+    expect(bool(scheme and separator) and "@" not in rest, f"{broker.url!r} as the URL of the broker")
+    expect(broker.version[:1].isdigit(), f"{broker.version!r} as the version of the broker")
+    expect_equal(transport.broker, broker, "the broker, once more")

@@ -1,4 +1,4 @@
-"""T1: calls that are cancelled. `calls` has T3 and T4, `refusals` T2."""
+"""T1: calls that are cancelled. `calls` has T3 to T5, `refusals` T2."""
 
 # ruff: noqa: D401 - the docstring of a check is the sentence that it proves
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from osapi.flow.keyring import Reading
     from osapi.settings import Settings
     from osapi.signer import Signer
-    from osapi.transport import BucketConfig, KeyValue, Stream, StreamConfig, Transport, Watch, Write
+    from osapi.transport import BrokerInfo, BucketConfig, KeyValue, Stream, StreamConfig, Transport, Watch, Write
     from osapi.trust import Trust
 
 
@@ -82,6 +82,11 @@ class SealedTransport:
     def max_payload(self) -> int:
         """Return the largest payload, so that it and its seal are taken."""
         return self._inner.max_payload - SEAL_BYTES
+
+    @property
+    def broker(self) -> BrokerInfo:
+        """Return where the broker is, and which version it is."""
+        return self._inner.broker
 
     def now(self) -> float:
         """Return the broker's time."""

@@ -46,6 +46,7 @@ async def test_status_tells_what_there_is(api: Rest) -> None:
     found = answer.body
     assert found["status"] == "ok"
     assert found["components"] == {name: {"status": "ok"} for name in ("nats", "kv", "jobs", "registry")}
+    assert found["nats"] == {"url": "memory://", "version": found["version"]}
     assert [(stream["name"], stream["messages"]) for stream in found["streams"]] == [("JOBS", 2)]
     assert [(b["name"], b["keys"]) for b in found["kv_buckets"]] == [
         ("job-queue", 2),
@@ -73,6 +74,7 @@ async def test_status_tells_what_it_could_not_read(autojump_clock: object, api: 
     assert answer.body["status"] == "degraded"
     assert {component["status"] for component in answer.body["components"].values()} == {"error"}
     assert "streams" not in answer.body
+    assert answer.body["nats"]["url"] == "memory://"
     assert answer.body["agents"]["total"] == 2
 
 

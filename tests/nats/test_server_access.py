@@ -9,6 +9,8 @@ import stat
 import pytest
 import trio
 
+import osapi
+from osapi.transport import BrokerInfo
 from osapi_nats.server import Auth, Cluster, Server, ServerSettings, User, run_server
 from tests.nats.test_server_run import greeting, tell
 
@@ -25,6 +27,16 @@ async def test_a_user_needs_the_password_whatever_is_in_it() -> None:
         assert await tell(server, {"user": "alice", "pass": password}) == b"PONG\r\n"
         assert await tell(server, {"user": "bob", "pass": "b"}) == b"PONG\r\n"
         assert b"Authorization Violation" in await tell(server, {"user": "alice", "pass": "b"})
+
+
+async def test_a_transport_says_where_it_is_and_not_who_it_is_there() -> None:
+    auth = Auth(type="user_pass", users=(User("alice", "hunter22"),))
+    async with run_server(ServerSettings(port=0, auth=auth)) as server:
+        running = (await greeting(server))["version"]
+        for driver in ("native", "nats-py"):
+            url = f"nats://alice:hunter22@127.0.0.1:{server.port}/?driver={driver}"
+            async with osapi.connect(url) as transport:
+                assert transport.broker == BrokerInfo(url=f"nats://127.0.0.1:{server.port}", version=running)
 
 
 async def test_a_token_lets_in() -> None:

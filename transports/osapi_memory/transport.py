@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from osapi.errors import ClosedError, DisconnectedError
+from osapi.transport import BrokerInfo
 from osapi_memory.connection import Connection
 from osapi_memory.key_value import MAX_PAYLOAD, MemoryKeyValue
 from osapi_memory.streams import MemoryStream
@@ -36,6 +37,13 @@ class MemoryTransport:
     def max_payload(self) -> int:
         """Return the largest payload with its headers, in bytes: NATS's default, 1 MiB."""
         return MAX_PAYLOAD
+
+    @property
+    def broker(self) -> BrokerInfo:
+        """Return `memory://` and the version of osapi, whose broker this is."""
+        from importlib.metadata import version  # noqa: PLC0415 - a tenth of what `import osapi` would cost
+
+        return BrokerInfo(url="memory://", version=version("osapi"))
 
     def now(self) -> float:
         """Return the time in Unix seconds; virtual under Trio's MockClock."""

@@ -9,6 +9,7 @@ import trio
 
 from osapi.configs import check_bucket, check_stream
 from osapi.errors import MismatchError, MissingError, UnsupportedBrokerError
+from osapi.transport import BrokerInfo
 from osapi_nats.api import Answer, NoRespondersError, StreamAnswer
 from osapi_nats.documents import (
     bucket_document,
@@ -37,6 +38,12 @@ class NatsTransport:
     def max_payload(self) -> int:
         """Return the largest payload with its headers, in bytes, that the server takes."""
         return self._api.link.connection.server.max_payload
+
+    @property
+    def broker(self) -> BrokerInfo:
+        """Return the URL and the version of the server that we are connected to, or were last."""
+        server = self._api.link.connection.server
+        return BrokerInfo(url=server.url, version=server.version)
 
     def now(self) -> float:
         """Return the time in Unix seconds by the server's clock, as far as we know it."""

@@ -19,6 +19,13 @@ class Component(Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
+class Broker(Struct, frozen=True, kw_only=True):
+    """The broker that a server is connected to."""
+
+    url: str = ""
+    version: str = ""
+
+
 class Figures(Struct, frozen=True, kw_only=True):
     """What a stream or bucket holds."""
 
@@ -71,6 +78,7 @@ class HealthStatus(Struct, frozen=True, kw_only=True):
     version: str = ""
     uptime: str = ""
     components: dict[str, Component] = field(default_factory=dict[str, Component])
+    nats: Broker = Broker()
     streams: list[Figures] = field(default_factory=list[Figures])
     kv_buckets: list[Figures] = field(default_factory=list[Figures])
     consumers: Consumers | None = None

@@ -1,4 +1,4 @@
-"""Backends that break T1 to T4."""
+"""Backends that break T1 to T5."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from osapi.errors import (
     MissingError,
     PayloadTooLargeError,
 )
-from osapi.transport import BucketInfo
+from osapi.transport import BrokerInfo, BucketInfo
 from tests.conformance.broken.proxy import (
     BucketProxy,
     PullProxy,
@@ -342,3 +342,21 @@ class ALargePayloadBreaksTheConnection(StreamProxy):
         except PayloadTooLargeError:
             self.down = True
             raise
+
+
+@breaks("T5")
+class TheUrlNamesAUser(TransportProxy):
+    """The URL is the one that was given, with the password in it."""
+
+    @property
+    def broker(self) -> BrokerInfo:
+        return BrokerInfo(url="mine://anna:hunter22@localhost", version="1.0")
+
+
+@breaks("T5")
+class TheVersionIsNotKnown(TransportProxy):
+    """The version is only known once somebody has asked for it."""
+
+    @property
+    def broker(self) -> BrokerInfo:
+        return BrokerInfo(url="mine://localhost", version="")

@@ -43,7 +43,10 @@ def status(flags: Flags) -> int:
 
 def _status(found: shapes.HealthStatus) -> Iterator[Block]:
     yield Heading("Server")
-    yield Table(rows=[("Status", found.status), ("Version", found.version), ("Uptime", found.uptime)])
+    server = [("Status", found.status), ("Version", found.version), ("Uptime", found.uptime)]
+    if found.nats.url:
+        server.append(("Broker", f"{found.nats.url}, version {found.nats.version}"))
+    yield Table(rows=server)
     yield Heading("Components")
     yield Table(
         columns=("COMPONENT", "STATUS", "ERROR"),
