@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -48,7 +48,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     The columns in `right` are aligned to the right. On a terminal a cell of the first `grouped` columns is left empty
     where all of them repeat the row above; in a pipe every row is complete, since each may be picked by itself. The
     columns in `whole` are never wrapped, on however narrow a terminal: an id is there to be copied. Those in `times`
-    hold moments (RFC 3339), of which a terminal shows the age.
+    hold moments (RFC 3339), of which a terminal shows the age. A terminal on which the columns would be too narrow to
+    be read has each row as a list of names and values.
     """
 
     rows: Sequence[Sequence[str]]
@@ -63,7 +64,10 @@ Block: TypeAlias = Heading | Paragraph | Code | Table
 Document: TypeAlias = "Sequence[Block]"
 
 _INDENT: Final = 2
-_NARROW: Final = 6  # what a column and the gap after it have at least, where another must not be wrapped
+_GAP: Final = 2
+_LEGIBLE: Final = 8  # characters of what it holds that a column shows on a line, if that is so long
+_TALLEST: Final = 6  # lines that a cell has at most, as long as a sixth of it is not more than
+_WIDEST: Final = 24
 
 # A state is coloured by what it says, in whatever column it stands.
 _STATES: Final = {
@@ -196,6 +200,7 @@ def for_terminal(document: Document, width: int) -> str:
     from rich.padding import Padding  # noqa: PLC0415
 
     text = StringIO()
+    document = [fitting for block in document for fitting in _fitting(block, width)]
     widest = max((_least(block) for block in document if isinstance(block, Table)), default=0)
     console = Console(
         file=text, force_terminal=True, width=max(width, widest), highlight=False, emoji=False, markup=False
@@ -215,10 +220,34 @@ def for_terminal(document: Document, width: int) -> str:
     return text.getvalue()
 
 
+def _fitting(block: Block, width: int) -> Iterable[Block]:
+    """Yield a block as it is, or a table whose columns would be too narrow to be read as one list a row."""
+    if not isinstance(block, Table) or not block.columns or _INDENT + sum(_legible(block)) - 1 <= width:
+        yield block
+        return
+    for place, row in enumerate(block.rows):
+        if place:
+            yield Paragraph("")
+        cells = [
+            (name, _age(cell) if name in block.times else cell) for name, cell in zip(block.columns, row, strict=True)
+        ]
+        yield Table(rows=[cell for cell in cells if cell[1]], whole=block.whole)
+
+
+def _legible(table: Table) -> Iterable[int]:
+    for name in table.columns:
+        longest = _longest(table, name)
+        part = longest if name in table.whole else max(min(longest, _LEGIBLE), min(longest // _TALLEST, _WIDEST))
+        yield max(len(name), part) + _GAP
+
+
 def _least(table: Table) -> int:
-    # On a terminal narrower than that, its own wrapping does the least harm.
-    widths = [_longest(table, name) + 1 if name in table.whole else _NARROW for name in table.columns]
-    return _INDENT + sum(widths) if table.whole else 0
+    # What must not be wrapped has its room also on a terminal narrower than that: its own wrapping does the least harm.
+    if table.columns or not table.whole:
+        return 0
+    names = max((len(printable(row[0])) for row in table.rows), default=0)
+    whole = max((len(printable(row[1])) for row in table.rows if row[0] in table.whole), default=0)
+    return _INDENT + names + _GAP + whole + _GAP
 
 
 def _longest(table: Table, name: str) -> int:
@@ -237,9 +266,12 @@ def _rich_table(table: Table) -> RenderableType:
     else:
         shown = RichTable(box=None, show_header=False, padding=(0, 2, 0, 0))
         shown.add_column(style="cyan", overflow="fold")
+        shown.add_column(overflow="fold")
     for name in table.columns:
         least = _longest(table, name) if name in table.whole else None
-        shown.add_column(name, justify="right" if name in table.right else "left", overflow="fold", min_width=least)
+        align: Literal["left", "right"] = "right" if name in table.right else "left"
+        # Rich takes room from the widest column that may be wrapped: not from this one, or it would cut off the last.
+        shown.add_column(name, justify=align, overflow="fold", min_width=least, no_wrap=least is not None)
     aged = {place for place, name in enumerate(table.columns) if name in table.times}
     above: Sequence[str] = ()
     for written in table.rows:

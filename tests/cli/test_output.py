@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from osapi_cli.output import Code, Heading, Paragraph, Table, for_pipe, for_terminal
@@ -21,6 +21,10 @@ TABLE = Table(
     grouped=1,
     rows=[("_all", "web-01", "1.5"), ("_all", "web-02", "10.5"), ("db-01", "db-01", "0.1")],
 )
+
+Row: TypeAlias = tuple[str, str, str, str, str]
+
+_BLANKS = str.maketrans("", "", " \n─ABCDE")
 
 words = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=12)
 
@@ -126,3 +130,36 @@ def test_a_terminal_shows_ages_and_a_pipe_moments() -> None:
     assert for_pipe([table]).split() == ["CREATED", then, "never", "2026-01-01"]
     shown = [line.strip() for line in without_style(for_terminal([table], 80)).splitlines()[2:]]
     assert shown == ["2 h 3 min", "never", "2026-01-01"]
+
+
+ROWS = st.lists(st.tuples(*[st.text("abc", min_size=1, max_size=40)] * 5), min_size=1, max_size=3)
+
+
+@example([("a" * 36, "b" * 9, "c" * 10, "b" * 4, "c" * 15)], 80, frozenset({"A"}))
+@given(ROWS, st.integers(62, 200), st.sampled_from([frozenset(), frozenset({"A"})]))
+def test_a_terminal_shows_all_of_every_cell(rows: list[Row], width: int, whole: frozenset[str]) -> None:
+    shown = without_style(for_terminal([Table(columns=("A", "B", "C", "D", "E"), whole=whole, rows=rows)], width))
+
+    assert max(map(len, shown.splitlines())) <= width
+    assert sorted(shown.translate(_BLANKS)) == sorted("".join(map("".join, rows)))
+
+
+def test_what_would_be_too_narrow_to_be_read_is_a_list_a_row() -> None:
+    table = Table(
+        columns=("JOB ID", "STATUS", "HOST", "ERROR"),
+        whole=frozenset({"JOB ID"}),
+        rows=[("0199c0de-7a11-7abc-8def-0123456789ab", "failed", "web-01", "e" * 60), ("7", "completed", "web-02", "")],
+    )
+
+    assert "JOB ID                                STATUS" in without_style(for_terminal([table], 80))
+    assert [line.rstrip() for line in without_style(for_terminal([table], 50)).splitlines()] == [
+        "  JOB ID  0199c0de-7a11-7abc-8def-0123456789ab",
+        "  STATUS  failed",
+        "  HOST    web-01",
+        "  ERROR   " + "e" * 38,
+        "          " + "e" * 22,
+        "",
+        "  JOB ID  7",
+        "  STATUS  completed",
+        "  HOST    web-02",
+    ]
