@@ -120,7 +120,7 @@ def _tell(api: Api | None, request_id: str, trace: str, status: int, millisecond
     }
     _log.info(
         "request %(request_id)s: %(method)s %(path)s by %(subject)s: %(status)d in %(duration_ms).1f ms",
-        fields,
+        {**fields, "subject": fields["subject"] or "nobody"},
         extra=fields,
     )
     if api is not None and api.audit is not None and identity is not None:

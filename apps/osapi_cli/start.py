@@ -64,13 +64,13 @@ def plan(loaded: Loaded, *, nats: bool) -> Plan:
     from osapi_cli.local import SIGNING_KEY as KEY_FILE  # noqa: PLC0415
     from osapi_cli.local import state_folder  # noqa: PLC0415
     from osapi_cli.running import keys, together  # noqa: PLC0415
-    from osapi_cli.wiring import agent_plan, controller_plan  # noqa: PLC0415
+    from osapi_cli.wiring import agent_plan, controller_plan, with_key  # noqa: PLC0415
 
     configuration, folder = loaded.configuration, state_folder(os.environ)
     ours = not configuration.controller.api.security.signing_key and loaded.file is None
     if ours:
         keys.make_folder(folder)
-        configuration = _with_key(configuration, keys.secret(folder / KEY_FILE))
+        configuration = with_key(configuration, keys.secret(folder / KEY_FILE))
     else:
         require(loaded, SIGNING_KEY)
     _check_keys(configuration)
@@ -119,14 +119,6 @@ def _server(loaded: Loaded) -> ServerSettings:
         auth = Auth(type="token", token=keys.secret(folder / _NATS_TOKEN))
         settings = change(settings, auth=auth)
     return settings
-
-
-def _with_key(configuration: Configuration, key: str) -> Configuration:
-    from msgspec.structs import replace as change  # noqa: PLC0415
-
-    controller = configuration.controller
-    security = change(controller.api.security, signing_key=key)
-    return change(configuration, controller=change(controller, api=change(controller.api, security=security)))
 
 
 def _for_people(ready: Ready) -> Document:

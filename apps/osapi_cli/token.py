@@ -19,7 +19,7 @@ _KEY = "controller.api.security.signing_key"
 @click.group(cls=Program)
 @global_flags
 def token() -> None:
-    """Make and check tokens for the API, with the key of the configuration."""
+    """Make and check tokens for the API, with the key of the configuration, else that of `osapi start`."""
 
 
 @token.command()
@@ -66,9 +66,17 @@ def validate(flags: Flags, given: str) -> int:
 
 
 def _security(flags: Flags) -> Security:
+    import os  # noqa: PLC0415
+
+    from osapi_cli import local  # noqa: PLC0415
     from osapi_cli.configuration import require  # noqa: PLC0415
-    from osapi_cli.wiring import security  # noqa: PLC0415 - only for those who make or check a token
+    from osapi_cli.wiring import security, with_key  # noqa: PLC0415 - only for those who make or check a token
 
     loaded = flags.configuration()
+    # Where there is no configuration file `osapi start` has made a key of its own, and its API takes no other.
+    if loaded.file is None and _KEY not in loaded.given:
+        key = local.read_private(local.state_folder(os.environ) / local.SIGNING_KEY)
+        if key:
+            return security(with_key(loaded.configuration, key))
     require(loaded, _KEY)
     return security(loaded.configuration)

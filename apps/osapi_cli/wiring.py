@@ -202,6 +202,13 @@ def security(configuration: Configuration) -> Security:
         raise _problem("controller.api.security", error) from error
 
 
+def with_key(configuration: Configuration, key: str) -> Configuration:
+    """Return a configuration that has this signing key."""
+    controller = configuration.controller
+    security = replace(controller.api.security, signing_key=key)
+    return replace(configuration, controller=replace(controller, api=replace(controller.api, security=security)))
+
+
 def _options(configuration: Configuration) -> Options:
     from osapi_api.options import Options  # noqa: PLC0415
 

@@ -29,6 +29,7 @@ async def test_a_request_is_one_line(api: Rest, caplog: pytest.LogCaptureFixture
     assert records[0].duration_ms > 0
     assert "secret" not in caplog.text
     assert "request find-me: GET /api/agent by tester: 400 in " in caplog.text
+    assert ": GET /api/health by nobody: 200 in " in caplog.text
 
 
 async def test_nobody_can_write_lines_of_their_own(api: Rest, caplog: pytest.LogCaptureFixture) -> None:

@@ -64,3 +64,27 @@ def test_without_a_key(tmp_path: Path) -> None:
 
     assert ended.status == 78
     assert "controller.api.security.signing_key: is required" in ended.err
+
+
+def test_without_a_file_the_key_is_that_of_osapi_start(tmp_path: Path) -> None:
+    state = tmp_path / "osapi"
+    state.mkdir(mode=0o700)
+    (state / "signing-key").write_text(f"{KEY}\n", encoding="utf-8")
+    (state / "signing-key").chmod(0o600)
+    places = {"XDG_STATE_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+
+    made = osapi("token", "generate", "-u", "ann", "-r", "read", **places)
+    assert (made.status, made.err) == (0, "")
+    assert Security(KEY).validate(made.out.strip()).roles == ("read",)
+    assert osapi("token", "validate", "-t", made.out.strip(), **places).status == 0
+
+    # A configured key is used instead, and one that others can read is not.
+    other = "o" * 32
+    told = osapi(
+        "token", "generate", "-u", "a", "-r", "read", OSAPI_CONTROLLER_API_SECURITY_SIGNING_KEY=other, **places
+    )
+    assert Security(other).validate(told.out.strip()).subject == "a"
+    (state / "signing-key").chmod(0o644)
+    refused = osapi("token", "generate", "-u", "ann", "-r", "read", **places)
+    assert (refused.status, refused.out) == (78, "")
+    assert "has mode 0644" in refused.err

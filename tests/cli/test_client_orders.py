@@ -50,6 +50,8 @@ def test_a_job_is_cancelled_host_by_host(client: Client, running: str) -> None:
     assert client.json("job", "cancel", "--job-id", running)["id"] == running
     found = until(client, running, "cancelled")
     assert "wrong host" in json.dumps(found["agent_states"]["web-02"])
+    again = client("job", "cancel", "--job-id", running)
+    assert (again.status, again.out.splitlines()[0]) == (0, f"Job {running} had ended already, and is cancelled.")
 
 
 @pytest.mark.parametrize(

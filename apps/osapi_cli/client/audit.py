@@ -42,7 +42,13 @@ def list_entries(flags: Flags, limit: int, offset: int) -> int:
 
 
 @audit.command(epilog=examples(f"osapi client audit get --audit-id {_ID}"))
-@click.option("--audit-id", type=WORDS, required=True, metavar="ID", help="The id of the entry.")
+@click.option(
+    "--audit-id",
+    type=WORDS,
+    required=True,
+    metavar="ID",
+    help="The id of the entry, as `osapi client audit list --json` tells it.",
+)
 @global_flags
 @click.pass_obj
 def get(flags: Flags, audit_id: str) -> int:

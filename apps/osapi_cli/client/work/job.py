@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from osapi_cli.output import Block
 
 _WELL: Final = frozenset({"completed", "skipped"})
+_UNDER_WAY: Final = frozenset({"submitted", "processing", "retryable"})
 _SUMMARY: Final = (("Submitted", "submitted"), ("Completed", "completed"), ("Failed", "failed"))
 
 
@@ -162,7 +163,9 @@ def cancel(flags: Flags, job_id: str, hosts: Sequence[str], reason: str) -> int:
     if flags.json:
         output.show_json(answer.body)
     else:
-        output.show([Paragraph(f"Job {job.id} is told to end; it is {job.status}."), *_hosts(job)])
+        over = job.status not in _UNDER_WAY
+        told = f"had ended already, and is {job.status}" if over else f"is told to end; it is {job.status}"
+        output.show([Paragraph(f"Job {job.id} {told}."), *_hosts(job)])
     return exits.OK
 
 
