@@ -11,6 +11,7 @@
 #   results.py  host.py  disks.py   what the node says of itself; a dead mount included
 #   facts.py  vitals.py             what the node tells before it is asked: what it is, and how it is
 #   conditions.py                   what its figures say about it
+#   preflight.py                    what the operations need of the host and lack
 #   resolved.py                     the DNS settings that systemd-resolved has
 #   processes.py  redact.py         psutil's processes, without their secrets
 #   addresses.py                    what may name a host, a domain, an interface

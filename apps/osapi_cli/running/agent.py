@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import trio
 
 import osapi
 from osapi.errors import InvalidNameError
-from osapi_agent import Vitals, facts, host, operations
+from osapi_agent import Vitals, facts, host, operations, preflight
 from osapi_cli.problems import ProblemError
 from osapi_cli.running.broker import open_broker
 from osapi_cli.running.health import Reached, probes
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from osapi_cli.running.pki import Keys
     from osapi_cli.wiring import AgentPlan
     from osapi_telemetry import Metrics
+
+_log: Final = logging.getLogger("osapi.program")
 
 
 async def run(lifetime: Lifetime, plan: AgentPlan, *, patience: float) -> None:
@@ -82,6 +87,8 @@ async def blocks(transport: Transport, plan: AgentPlan, keys: Keys, metrics: Met
     except InvalidNameError as error:
         remedy = "give the agent another name as agent.hostname"
         raise ProblemError("hostname", "", f"{error.value!r} {error.problem}", remedy) from error
+    for line in preflight.lacking(operations, await trio.to_thread.run_sync(preflight.look)):
+        _log.warning("%s", line)
     async with agent:
         metrics.watch_agent(agent)
         yield agent

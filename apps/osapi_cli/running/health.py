@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import trio
-from hypercorn.config import Config
 
 import osapi
 from osapi.nursery import background
 from osapi.settings import registry_bucket
 from osapi_cli.problems import UnavailableError
 from osapi_telemetry import CONTENT_TYPE, Metrics
-from osapi_telemetry.connections import serve_asgi
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -142,6 +140,11 @@ async def probes(reached: Reached, listen: Listen | None, keys: str) -> AsyncGen
     if listen is None:
         yield
         return
+    # 3.6 MB of the memory of an agent that has no port for it.
+    from hypercorn.config import Config  # noqa: PLC0415
+
+    from osapi_telemetry.connections import serve_asgi  # noqa: PLC0415
+
     config = Config()
     config.bind = [f"fd://{_listener(listen, keys).detach()}"]
     config.graceful_timeout = _GRACE
