@@ -237,8 +237,10 @@ async def test_an_agent_that_stops_kills_what_it_runs(
             pids = await pids_in(file, 2)
 
         assert [is_dead(pid) for pid in pids] == [True, True]
-        # The job is given back.
-        await eventually(lambda: handle.timeline()[-1].error == "web-01 stopped")
+        # It is not given back: nobody knows what it had done.
+        answer = (await handle.result())["web-01"]
+        assert answer.status is osapi.SlotStatus.FAILED
+        assert "web-01 stopped" in answer.error
 
 
 async def test_a_job_that_expires_kills_what_it_runs(

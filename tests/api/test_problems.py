@@ -126,10 +126,10 @@ async def test_request_ids(api: Rest) -> None:
 async def test_a_fault_of_ours_tells_nothing_but_the_id(
     api: Rest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail() -> None:
+    def fail(fleet: osapi.Fleet) -> None:
         raise RuntimeError("password 1234 at 10.0.0.1")
 
-    monkeypatch.setattr(api.client, "agents", fail)
+    monkeypatch.setattr(type(api.client.fleet), "list", fail)
     answer = await api("GET", "/agent", X_Request_ID="find-me")
 
     assert answer.status == 500

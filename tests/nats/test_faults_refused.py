@@ -125,7 +125,7 @@ async def test_a_bucket_that_is_full(driver: str, private_server: Server) -> Non
     ):
         with pytest.raises(osapi.LimitReachedError, match="bucket job-queue: maximum bytes exceeded"):
             for _ in range(20):
-                await (await client.submit("test.echo", "x" * KIB)).result()
+                await (await client.submit("test.length", "x" * KIB)).result()
         bucket = await transport.bucket(job_bucket(settings))
         stream = await transport.stream(stream_config(settings))
         jobs = await client.list(limit=100)
