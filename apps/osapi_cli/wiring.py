@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec.structs import replace
 
@@ -56,6 +56,14 @@ class Pki:
     auto_accept: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Tracing:
+    """Where spans go; the endpoint is that of a collector."""
+
+    exporter: Literal["stdout", "otlp"]
+    endpoint: str
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ControllerPlan:
     """All that the controller is started with."""
@@ -82,6 +90,7 @@ class AgentPlan:
     max_jobs: int
     metrics: Listen | None
     pki: Pki | None
+    tracing: Tracing | None
     thresholds: Thresholds
 
 
@@ -117,6 +126,7 @@ def agent_plan(configuration: Configuration) -> AgentPlan:
         max_jobs=agent.max_jobs,
         metrics=_metrics(agent.metrics),
         pki=_pki(agent.pki),
+        tracing=_tracing(configuration),
         thresholds=_thresholds(configuration),
     )
 
@@ -278,6 +288,11 @@ def _metrics(metrics: Metrics) -> Listen | None:
 
 def _pki(pki: AnyPki, *, auto_accept: bool = False) -> Pki | None:
     return Pki(key_dir=Path(pki.key_dir), auto_accept=auto_accept) if pki.enabled else None
+
+
+def _tracing(configuration: Configuration) -> Tracing | None:
+    tracing = configuration.telemetry.tracing
+    return Tracing(tracing.exporter, tracing.otlp_endpoint) if tracing.enabled and tracing.exporter else None
 
 
 def _limit(limit: int) -> int:

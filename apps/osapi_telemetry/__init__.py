@@ -7,7 +7,8 @@ Each needs its extra, `osapi[metrics]` or `osapi[tracing]`, and neither is impor
 #
 #   metrics.py       the figures, read from client and agent when somebody asks
 #   app.py           /metrics and /health as an ASGI app
-#   spans.py         a span for each attempt; it imports opentelemetry, the others do not
+#   spans.py         a span for each attempt; it imports opentelemetry, as the next one does and the others do not
+#   exporting.py     where spans go; it needs opentelemetry's SDK
 #   connections.py   a server that no connection can end; it imports hypercorn, the others do not
 
 from __future__ import annotations

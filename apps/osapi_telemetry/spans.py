@@ -16,6 +16,7 @@ from osapi import SlotStatus, tracing
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from contextlib import AbstractContextManager
 
     import osapi
 
@@ -23,9 +24,14 @@ _FAILED: Final = (SlotStatus.FAILED, SlotStatus.EXPIRED)
 _propagator: Final = TraceContextTextMapPropagator()
 
 
+def trace_attempt(attempt: osapi.Attempt) -> AbstractContextManager[None]:
+    """Trace an attempt: `osapi.Agent(..., observer=trace_attempt)`, with the provider that the program has set."""
+    return trace_attempt_with(trace.get_tracer("osapi"), attempt)
+
+
 @contextmanager
-def trace_attempt(attempt: osapi.Attempt) -> Generator[None]:
-    """Trace an attempt: `osapi.Agent(..., observer=trace_attempt)`.
+def trace_attempt_with(tracer: trace.Tracer, attempt: osapi.Attempt) -> Generator[None]:
+    """Trace an attempt with a tracer of one's own.
 
     What the handler submits belongs to its span. The error's sentence is not in it: it may quote what nobody shall see.
     """
@@ -38,7 +44,6 @@ def trace_attempt(attempt: osapi.Attempt) -> Generator[None]:
         "job.attempt": attempt.number,
         "host.name": attempt.host,
     }
-    tracer = trace.get_tracer("osapi")
     with tracer.start_as_current_span(
         "job.process",
         parent,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 from msgspec import inspect
@@ -103,6 +103,9 @@ def base(path: str) -> Configuration:
             configuration = with_value(configuration, f"{section}.token", "secret")
             configuration = with_value(configuration, f"{section}.users", (ServerUser(username="a", password="b"),))
             configuration = with_value(configuration, f"{section}.nkeys", ("UA",))
+    if section == "telemetry.tracing":
+        configuration = with_value(configuration, f"{section}.enabled", name != "enabled")
+        configuration = with_value(configuration, f"{section}.exporter", "" if name == "exporter" else "otlp")
     if section.endswith(".pki") and name != "enabled":
         configuration = with_value(configuration, f"{section}.enabled", True)
     return configuration
@@ -171,18 +174,20 @@ def test_what_is_idle_is_a_key_or_a_section() -> None:
     assert set(IDLE) <= set(PATHS)
 
 
-def test_an_idle_key_costs_one_line_where_it_is_given_and_differs(files: Files) -> None:
+def test_an_idle_key_costs_one_line_where_it_is_given_and_differs(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = """
-telemetry:
-  tracing: {enabled: true, exporter: stdout}
-nats:
-  stream: {discard: old}
 agent:
   queue_group: mine
+  facts: {interval: 1m}
+  conditions: {memory_pressure_threshold: 80, disk_pressure_threshold: 80}
 """
+    idle = "agent.conditions.memory_pressure_threshold, agent.conditions.disk_pressure_threshold"
+    monkeypatch.setitem(cast("dict[str, str]", IDLE), "agent.conditions", "as if")
     assert [files.short(line) for line in files.load(text).warnings] == [
-        f"osapi.yaml:7: agent.queue_group is not used: {IDLE['agent.queue_group']}",
-        "osapi.yaml:3: telemetry.tracing.enabled, telemetry.tracing.exporter are not used: no traces are made",
+        f"osapi.yaml:3: agent.queue_group is not used: {IDLE['agent.queue_group']}",
+        f"osapi.yaml:5: {idle} are not used: as if",
     ]
 
 

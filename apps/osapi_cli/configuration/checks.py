@@ -28,6 +28,7 @@ MIN_KEY_BYTES: Final = 32
 _SUBJECTS: Final = "jobs.>"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _NAMESPACE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_COLLECTOR = re.compile(r"(https?://)?([^\s/?#:\[\]]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
 _URL = re.compile(r"https?://[^\s/?#]+[^\s?#]*")
 
 _HOOK = re.compile(r"https?://[^\s/?#]+\S*")
@@ -50,6 +51,7 @@ def check(configuration: Configuration, given: Mapping[str, str]) -> list[Proble
         *_controller(configuration),
         *_agent(configuration),
         *_connections(configuration),
+        *_tracing(configuration),
         *_names(configuration),
     )
     return [ProblemError(_where(path, given), path, problem, remedy) for path, problem, remedy in found]
@@ -137,6 +139,13 @@ def _auth(path: str, auth: Auth | ServerAuth, needs: Mapping[str, tuple[str, ...
 def _namespace(path: str, namespace: str) -> Iterator[_Finding]:
     if namespace and not _NAMESPACE.fullmatch(namespace):
         yield f"{path}.namespace", f"is {quoted(namespace)}", "write letters, digits, - and _, at most 64 of them"
+
+
+def _tracing(configuration: Configuration) -> Iterator[_Finding]:
+    tracing = configuration.telemetry.tracing
+    if tracing.enabled and tracing.exporter == "otlp" and not _COLLECTOR.fullmatch(tracing.otlp_endpoint):
+        problem = f"is {quoted(tracing.otlp_endpoint)}, and telemetry.tracing.exporter is otlp"
+        yield "telemetry.tracing.otlp_endpoint", problem, "write host:port of the collector, or https:// before it"
 
 
 def _names(configuration: Configuration) -> Iterator[_Finding]:

@@ -13,13 +13,12 @@ if TYPE_CHECKING:
 
 # A key, or what all keys below one have in common, and why. A value that is not the default costs a line of warning.
 IDLE: Final[Mapping[str, str]] = {
-    "controller.pki.rotation_grace_period": "keys are not rotated here",
+    "controller.pki.rotation_grace_period": "programs do not rotate keys; Client.rotate does",
     "nats.server.namespace": "controller.nats.namespace and agent.nats.namespace say it",
     "nats.stream.discard": "with new, nothing could be scheduled; a full stream drops the oldest",
     "agent.consumer.name": "each consumer is named after what it is for",
     "agent.queue_group": "all agents share what is for any of them; use a label and _any@ for a group",
     "agent.privilege_escalation": "commands run as the user of the agent",
-    "telemetry.tracing": "no traces are made",
 }
 
 # What a value other than the default leads to that its author may not have thought of.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -17,7 +17,7 @@ from osapi_cli.running.health import Reached, probes
 from osapi_cli.running.pki import agent_keys
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Generator
 
     from osapi.transport import Transport
     from osapi_cli.running.lifetime import Lifetime
@@ -68,8 +68,37 @@ async def blocks(transport: Transport, plan: AgentPlan, keys: Keys, metrics: Met
     What else an agent shall do is one more line here: a block that works while it is open. The end of the agent's own
     waits for the jobs that run.
     """
+    async with _observer(plan, metrics) as observer:
+        agent = _agent(transport, plan, keys, observer)
+        for line in preflight.lacking(operations, await trio.to_thread.run_sync(preflight.look)):
+            _log.warning("%s", line)
+        async with agent:
+            metrics.watch_agent(agent)
+            yield agent
+
+
+@asynccontextmanager
+async def _observer(plan: AgentPlan, metrics: Metrics) -> AsyncGenerator[osapi.Observer]:
+    """Return what is told of every attempt: the figures, and the spans if there are any."""
+    if plan.tracing is None:
+        yield metrics.observe
+        return
+    from osapi_telemetry.exporting import exporting  # noqa: PLC0415 - most do without
+
+    exporter, endpoint = plan.tracing.exporter, plan.tracing.endpoint
+    async with exporting(exporter, endpoint, service=plan.broker.name) as trace_it:
+
+        @contextmanager
+        def both(attempt: osapi.Attempt) -> Generator[None]:
+            with metrics.observe(attempt), trace_it(attempt):
+                yield
+
+        yield both
+
+
+def _agent(transport: Transport, plan: AgentPlan, keys: Keys, observer: osapi.Observer) -> osapi.Agent:
     try:
-        agent = osapi.Agent(
+        return osapi.Agent(
             transport,
             operations,
             hostname=plan.hostname or host.hostname(),
@@ -78,7 +107,7 @@ async def blocks(transport: Transport, plan: AgentPlan, keys: Keys, metrics: Met
             status=Vitals(plan.thresholds),
             max_jobs=plan.max_jobs,
             settings=plan.settings,
-            observer=metrics.observe,
+            observer=observer,
             machine_id=host.machine_id(),
             signer=keys.signer,
             trust=keys.trust,
@@ -87,8 +116,3 @@ async def blocks(transport: Transport, plan: AgentPlan, keys: Keys, metrics: Met
     except InvalidNameError as error:
         remedy = "give the agent another name as agent.hostname"
         raise ProblemError("hostname", "", f"{error.value!r} {error.problem}", remedy) from error
-    for line in preflight.lacking(operations, await trio.to_thread.run_sync(preflight.look)):
-        _log.warning("%s", line)
-    async with agent:
-        metrics.watch_agent(agent)
-        yield agent
