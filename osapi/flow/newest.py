@@ -22,6 +22,8 @@ _MORE_THAN_WANTED = 2
 _AT_LEAST = 64
 _GROWTH = 4
 
+_DEFINITION = DEFINITIONS.removesuffix("*")
+
 
 async def newest(store: Store, wanted: int) -> AsyncGenerator[list[Definition]]:
     """Yield the jobs' definitions in the order in which they were written, newest first: at first about `wanted`.
@@ -44,11 +46,17 @@ async def newest(store: Store, wanted: int) -> AsyncGenerator[list[Definition]]:
 
 
 async def _between(store: Store, start: int, upto: int) -> list[Definition]:
-    """Read the definitions that came after one revision, up to another."""
+    """Read the definitions that came after one revision, up to another.
+
+    All that came is watched, and picked from: JetStream finds the end of a bucket at once, and that of what matches a
+    pattern by counting.
+    """
     found: dict[str, bytes] = {}
-    async with store.jobs.watch(DEFINITIONS, start=start) as watch:
+    async with store.jobs.watch(start=start) as watch:
         while not watch.caught_up:
             for entry in await watch.receive():
+                if not entry.key.startswith(_DEFINITION):
+                    continue
                 if entry.change == "put" and entry.revision <= upto:
                     found[entry.key] = entry.value
                 else:

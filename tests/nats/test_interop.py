@@ -101,6 +101,23 @@ async def test_they_read_our_bucket(ours: Transport, nats_server: str, name: str
     await ours.delete_bucket(name)
 
 
+async def test_a_watch_of_all_that_came_since_has_no_filter(ours: Transport, nats_server: str, name: str) -> None:
+    bucket = await ours.bucket(BucketConfig(name=name))
+
+    async def filters(js: JetStreamContext) -> list[object]:
+        found = await js.consumers_info(f"KV_{name}")
+        return [info.config.filter_subjects or info.config.filter_subject for info in found]
+
+    for patterns, wanted in (((), None), (("a.*",), [f"$KV.{name}.a.*"])):
+        since = await bucket.put("a.b", b"1")
+        await bucket.put("a.c", b"2")
+        async with bucket.watch(*patterns, start=since) as watch:
+            assert [entry.key for entry in await watch.receive()] == ["a.c"]
+            assert await theirs(nats_server, filters) == [wanted]
+            await bucket.put("a.d", b"3")
+            assert [entry.key for entry in await watch.receive()] == ["a.d"]
+
+
 async def test_we_read_what_they_write_in_a_bucket(ours: Transport, nats_server: str, name: str) -> None:
     bucket = await ours.bucket(BucketConfig(name=name, history=3, storage="memory"))
 

@@ -181,6 +181,10 @@ class NatsWatch:
             return document | {"deliver_policy": "last_per_subject"}
         if self._start == "new" and not self._is_placed:
             return document | {"deliver_policy": "new"}
+        if [pattern[self._key_at :] for pattern in self._filters] == [">"]:
+            # All the bucket has. For a filter the server counts what is left: with 100,000 keys, a watch of the last
+            # few takes 10 ms, and 1 without.
+            document["filter_subjects"] = []
         return document | {"deliver_policy": "by_start_sequence", "opt_start_seq": self._position + 1}
 
     # --- What comes ----------------------------------------------------------------------------------------
