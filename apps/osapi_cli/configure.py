@@ -50,5 +50,13 @@ def check(flags: Flags, programs: tuple[str, ...]) -> int:
     if flags.json:
         output.show_json({"file": file, "warnings": loaded.warnings})
     else:
-        output.show([output.Paragraph(f"{file or 'No file, and what there is'}: can be used.")])
+        output.show(
+            [
+                output.Paragraph(
+                    f"{file}: can be used."
+                    if file
+                    else "There is no file; the defaults, and the variables, can be used."
+                )
+            ]
+        )
     return exits.OK

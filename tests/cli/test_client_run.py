@@ -36,6 +36,17 @@ def test_the_fields_of_a_result_are_columns(client: Client) -> None:
     )
 
 
+def test_what_is_too_long_for_a_cell_is_below_the_table(client: Client) -> None:
+    data = {"size": 3, "list": [{"name": f"entry {number}"} for number in range(20)]}
+    ended = client("run", "test.echo", "-T", "web-01", "--data", json.dumps(data))
+
+    table, _, below = ended.out.partition("\nResult of web-01\n")
+    assert table == "  HOSTNAME  STATUS  CHANGED\n  web-01    ok      no\n" + ONE
+    assert json.loads(below) == data
+    plain = client("run", "test.echo", "-T", "web-01", "--data", json.dumps([1] * 100))
+    assert plain.out.count("\n    1") == 100
+
+
 def test_without_data_there_is_none(client: Client) -> None:
     assert client.json("run", "node.uptime.get", "-T", "web-01")["results"][0]["data"] == {"uptime": 93784.0}
 

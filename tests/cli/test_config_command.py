@@ -48,6 +48,8 @@ def test_check_says_that_it_can_be_used(tmp_path: Path) -> None:
     file = written(tmp_path, "debug: true")
 
     assert osapi("config", "check", OSAPI_CONFIG=file) == (0, f"{file}: can be used.\n", "")
+    without = osapi("config", "check", OSAPI_CONFIG="", XDG_CONFIG_HOME=str(tmp_path / "none"))
+    assert without == (0, "There is no file; the defaults, and the variables, can be used.\n", "")
     assert json.loads(osapi("config", "check", "-j", "-f", file).out) == {"file": file, "warnings": []}
 
 

@@ -143,7 +143,7 @@ def test_a_second_one_on_the_same_port_is_told_so(started: Started, tmp_path: Pa
     assert (ended.status, ended.out) == (69, "")
     assert ended.err == (
         f"osapi: nats-server cannot listen on 127.0.0.1:{started.port}: Address already in use; "
-        "stop what uses that port, or give another address\n"
+        "stop what uses that port (a nats-server outlives an osapi that was killed), or give another address\n"
     )
 
 

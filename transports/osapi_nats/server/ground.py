@@ -37,7 +37,7 @@ def check_address(host: str, port: int) -> None:
     except OSError as error:
         raise ServerFailedError(
             f"nats-server cannot listen on {host}:{port}: {error.strerror}; "
-            "stop what uses that port, or give another address"
+            "stop what uses that port (a nats-server outlives an osapi that was killed), or give another address"
         ) from error
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 from osapi_cli.output import Block
 
 _MAX_COLUMNS: Final = 8
+_MAX_CELL: Final = 100  # characters of a list or object that are still read in one cell
 
 
 class AnyRow(Row, frozen=True, kw_only=True):
@@ -45,8 +46,24 @@ def run(flags: Flags, operation: str, target: str, data: str | None, *, detach: 
     if flags.json:
         output.show_json(answer.body)
     else:
-        output.show([*_view(results).document(results)])
+        output.show([*_document(results)])
     return status_of(results)
+
+
+def _document(results: Results) -> Iterator[Block]:
+    """Yield the answers as one table, or below it by themselves if some would make a cell that nobody reads."""
+    told = [row for row in results.results if row.get("data") is not None]
+    if not any(_long(value) for row in told for value in (as_object(row["data"]) or {"": row["data"]}).values()):
+        yield from _view(results).document(results)
+        return
+    yield from View(AnyRow, ("CHANGED",), lambda row: [(_yes(row),)]).document(results)
+    for row in told:
+        yield Heading(f"Result of {row['hostname']}")
+        yield Code(pretty(row["data"]))
+
+
+def _long(value: Any) -> bool:
+    return isinstance(value, list | dict) and len(compact(value)) > _MAX_CELL
 
 
 def _unknown(flags: Flags, operation: str, error: RefusedError) -> RefusedError:
