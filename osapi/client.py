@@ -484,8 +484,10 @@ class Client:
     async def known_agents(self) -> Sequence[Known]:
         """Return what is remembered of all agents that ever came, those that are away included, by hostname.
 
+        What cannot be read is passed over, and the log names it.
+
         Raises:
-            RecordError, DisconnectedError
+            DisconnectedError
 
         """
         return await self._states.all_known()

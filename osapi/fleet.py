@@ -68,8 +68,10 @@ class Fleet:
     async def list(self) -> Sequence[AgentDetail]:
         """Return all agents by hostname, those included that are away; reads what is remembered and all facts.
 
+        What cannot be read of one is missing, and the log names it.
+
         Raises:
-            RecordError, DisconnectedError
+            DisconnectedError
 
         """
         known = {each.hostname: each for each in await self._states.all_known()}
@@ -86,11 +88,11 @@ class Fleet:
 
         Raises:
             UnknownHostError: it never came, or was forgotten.
-            InvalidNameError, RecordError, DisconnectedError
+            InvalidNameError, DisconnectedError
 
         """
         host = normalise_hostname(hostname)
-        known = await self._states.known(host)
+        known = await self._known(host)
         registration = self._roster.agents.get(host) or self._roster.pending.get(host)
         if known is None and registration is None:
             raise self._roster.unknown_host(host, [each.hostname for each in await self._states.all_known()])
@@ -102,6 +104,13 @@ class Fleet:
             facts=facts.get(host, {}),
             timeline=await self._timeline(host),
         )
+
+    async def _known(self, host: str) -> Known | None:
+        try:
+            return await self._states.known(host)
+        except RecordError as error:
+            _log.warning("what is remembered of %s is passed over: %s", host, error)
+            return None
 
     async def alert(
         self, tell: Teller, *, renotify: float = 0.0, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED

@@ -55,10 +55,10 @@ class States:
         return None if entry is None else KNOWN.decode(entry.value)
 
     async def all_known(self) -> list[Known]:
-        """Return what is remembered of all agents, by hostname.
+        """Return what is remembered of all agents, by hostname; what cannot be read is passed over, the log names it.
 
         Raises:
-            RecordError, DisconnectedError
+            DisconnectedError
 
         """
         bucket, patience = await self._bucket(), self._store.settings.persist
@@ -66,7 +66,9 @@ class States:
         found: list[Known] = []
         for start in range(0, len(keys), _PAGE):
             entries = await insist(partial(bucket.get_many, keys[start : start + _PAGE]), patience)
-            found.extend(KNOWN.decode(entry.value) for entry in entries if entry is not None)
+            for entry in entries:
+                if entry is not None:
+                    found.extend(_known(entry))
         return sorted(found, key=lambda known: known.hostname)
 
     async def hosts(self) -> set[str]:
@@ -196,6 +198,14 @@ class States:
             settings = self._store.settings
             self._opened = await insist(partial(self._store.transport.bucket, state_bucket(settings)), settings.persist)
         return self._opened
+
+
+def _known(entry: Entry) -> list[Known]:
+    try:
+        return [KNOWN.decode(entry.value)]
+    except RecordError as error:
+        _log.warning("what is remembered under %s is passed over: %s", entry.key, error)
+        return []
 
 
 def _alerts(entry: Entry) -> dict[str, Alerts]:

@@ -10,7 +10,7 @@ import osapi
 from osapi_api.app import EXTENSION
 from tests.api.conftest import fleet
 from tests.api.operations import operations
-from tests.promises.conftest import until
+from tests.promises.conftest import PATIENCE, until
 
 if TYPE_CHECKING:
     from tests.api.conftest import Rest
@@ -50,6 +50,9 @@ async def test_an_agent_tells_all_of_its_host(api: Rest) -> None:
         api.transport, operations, hostname="web-09", facts=FACTS, status=_vitals, machine_id="0123", labels={"a": "b"}
     )
     async with host:
+        with trio.fail_after(PATIENCE):
+            while not (await api("GET", "/agent/WEB-09")).body["timeline"]:
+                await trio.sleep(0.01)
         answer = await api("GET", "/agent/WEB-09")
         listed = (await api("GET", "/agent")).body
         registry = (await api("GET", "/health/status")).body["registry"]

@@ -8,6 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 import osapi
+from osapi.rules.keys import agent_key, known_key, timeline_key
+from osapi.settings import facts_bucket, state_bucket
 from tests.promises.conftest import until
 
 if TYPE_CHECKING:
@@ -45,3 +47,24 @@ async def test_one_that_goes_stays_known_and_comes_back_as_the_same(world: World
         assert await client.fleet.list() == []
         with pytest.raises(osapi.UnknownHostError):
             await client.fleet.get("a")
+
+
+async def test_what_cannot_be_read_of_one_hides_no_other(world: World) -> None:
+    async with world.client() as client, world.agent("a"), world.agent("b", facts={"arch": "arm64"}):
+        async with world.connect() as wire:
+            state, facts = (
+                await wire.bucket(state_bucket(world.settings)),
+                await wire.bucket(facts_bucket(world.settings)),
+            )
+            for host in ("a", "odd"):
+                await state.put(known_key(host), b"{")
+                await state.put(timeline_key(host), b"{")
+                await facts.put(agent_key(host), b"{")
+        await until(lambda: len(client.agents()) == 2)
+        assert [(agent.hostname, agent.facts) for agent in await client.fleet.list()] == [
+            ("a", {}),
+            ("b", {"arch": "arm64"}),
+        ]
+        assert (await client.fleet.get("a")).status == "Ready"
+        with pytest.raises(osapi.UnknownHostError):
+            await client.fleet.get("odd")
