@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 import osapi
 from osapi_api import Security
@@ -106,17 +107,11 @@ def runs(url: str) -> bool:
 
 async def submit_unsigned(nats_server: str, namespace: str) -> Any:
     """Submit a job straight to the broker, as somebody would who has its credentials and no key."""
-    same = osapi.Settings(**{**settings_of_programs(), "fleet": namespace})
+    same = replace(settings(Configuration()), fleet=namespace, registry_ttl=3.0, heartbeat=1.0)
     options = Options(servers=(nats_server.removeprefix("nats://"),), namespace=namespace)
     with trio.fail_after(20):
         async with open_connection(options) as transport, osapi.Client(transport, settings=same) as stranger:
             return await (await stranger.submit("node.uptime.get", target="web-01")).result()
-
-
-def settings_of_programs() -> dict[str, Any]:
-    found = settings(Configuration())
-    named = {name: getattr(found, name) for name in found.__struct_fields__}
-    return {**named, "registry_ttl": 3.0, "heartbeat": 1.0}
 
 
 def test_in_one_process_every_agent_is_believed_if_that_is_asked_for(tmp_path: Path) -> None:

@@ -264,6 +264,13 @@ def test_what_the_api_refuses_is_told_as_the_key_it_is() -> None:
         controller_plan(Configuration())
 
 
+def test_what_is_signed_in_one_namespace_counts_in_no_other() -> None:
+    apart = with_value(base(""), "controller.nats.namespace", "oslo")
+    assert (controller_plan(apart).settings.fleet, agent_plan(apart).settings.fleet) == ("oslo", "")
+    same = with_value(apart, "agent.nats.namespace", "oslo")
+    assert controller_plan(same).settings == agent_plan(same).settings
+
+
 def test_a_plan_shows_no_secrets() -> None:
     secrets = with_value(base(""), "controller.nats.auth", Auth(type="user_pass", username="u", password="hunter2"))
     told = repr(controller_plan(secrets)) + repr(agent_plan(secrets))
