@@ -57,9 +57,16 @@ async def list_pending(call: Call) -> Reply:
     return Reply(PendingAgents(agents=agents, total=len(agents)))
 
 
+def _enrolled(call: Call) -> str:
+    hostname = normalise_hostname(call.path["hostname"])
+    if not call.api.client.enrols:
+        raise ProblemError(400, "no agent needs to be accepted: this server has no keys of agents (controller.pki)")
+    return hostname
+
+
 async def accept_agent(call: Call) -> Reply:
     """Accept a key as that of an agent."""
-    hostname = normalise_hostname(call.path["hostname"])
+    hostname = _enrolled(call)
     try:
         await call.api.client.accept(hostname, fingerprint=call.query.fingerprint, by=by_whom(call.identity))
     except osapi.UnknownHostError as error:
@@ -69,7 +76,7 @@ async def accept_agent(call: Call) -> Reply:
 
 async def reject_agent(call: Call) -> Reply:
     """Reject a key, or take the acceptance of one back."""
-    hostname = normalise_hostname(call.path["hostname"])
+    hostname = _enrolled(call)
     try:
         await call.api.client.reject(hostname, fingerprint=call.query.fingerprint, by=by_whom(call.identity))
     except osapi.UnknownHostError as error:

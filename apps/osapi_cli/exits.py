@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from types import FrameType
+    from typing import TextIO
 
     import click
 
@@ -159,6 +160,16 @@ def tell(message: str, *, fatal: bool = False) -> None:
 def printable(text: str) -> str:
     """Return the text with what a terminal would act upon written as an escape."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def writable(text: str, stream: TextIO) -> str:
+    """Return a text as a stream can take it, whose encoding may have no lines and few letters."""
+    encoding = stream.encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.replace("─", "-").encode(encoding, "backslashreplace").decode(encoding)
+    return text
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

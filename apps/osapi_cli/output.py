@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from osapi_cli.exits import printable
+from osapi_cli.exits import printable, writable
 from osapi_cli.human import duration
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def log_to_stderr(*, debug: bool) -> None:
 
 def _write(text: str) -> None:
     if sys.stdout is not None:
-        sys.stdout.write(text)
+        sys.stdout.write(writable(text, sys.stdout))
         sys.stdout.flush()
 
 

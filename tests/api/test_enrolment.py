@@ -85,9 +85,10 @@ async def test_who_may_not_is_told_so() -> None:
 
 async def test_without_keys_nobody_waits(api: Rest) -> None:
     assert (await api("GET", "/agent/pending")).body == {"agents": [], "total": 0}
-    answer = await api("POST", "/agent/web-01/accept")
-    assert answer.status == 400
-    assert "give it a signer and trust" in answer.body["error"]
+    for action in ("accept", "reject"):
+        answer = await api("POST", f"/agent/web-01/{action}")
+        assert answer.status == 400
+        assert "no agent needs to be accepted: this server has no keys of agents" in answer.body["error"]
 
 
 async def test_a_job_that_cannot_be_trusted_is_told_as_such() -> None:

@@ -46,9 +46,18 @@ def test_data_cron_and_zone_are_taken(client: Client) -> None:
         (("delete", "--name", "nope"), 1, "'nope'"),
         (("set", "--name", "x", "--operation", "test.echo"), 2, "at, every and cron"),
         (("set", "--name", "x", "--operation", "test.echo", "--every", "5"), 2, "'5' is no duration"),
-        (("set", "--name", "x", "--operation", "test.echo", "--every", "10ms"), 2, "every"),
+        (
+            ("set", "--name", "x", "--operation", "test.echo", "--every", "10ms"),
+            2,
+            "'10ms' is too short; write 1s or more",
+        ),
         (("set", "--name", "x", "--operation", "test.echo", "--cron", "x"), 2, "fields"),
-        (("set", "--name", "x", "--operation", "test.echo", "--at", "noon"), 2, "at"),
+        (("set", "--name", "x", "--operation", "test.echo", "--at", "noon"), 2, "'noon' is no moment; write one as"),
+        (
+            ("set", "--name", "x", "--operation", "test.echo", "--at", "2030-01-01T00:00:00"),
+            2,
+            "'2030-01-01T00:00:00' has no time zone; write one as",
+        ),
         (("set", "--name", "x", "--operation", "test.echo", "--every", "1m", "--data", "{"), 2, "is not JSON"),
     ],
 )

@@ -114,6 +114,14 @@ def test_a_narrow_terminal_folds_and_does_not_fail() -> None:
     assert max(map(len, without_style(ended.out).splitlines())) <= 72
 
 
+def test_a_terminal_without_lines_gets_others() -> None:
+    ended = on_terminal("demo", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.isascii()
+    assert "\n  ------" in ended.out
+
+
 def test_no_color_is_honoured() -> None:
     ended = on_terminal("demo", NO_COLOR="1")
 

@@ -46,9 +46,12 @@ class Items(Words):
 
 
 class Span(Words):
-    """How long: `90s`, `1h30m`."""
+    """How long: `90s`, `1h30m`; at least so many seconds."""
 
     name = "duration"
+
+    def __init__(self, least: float = 0.0) -> None:
+        self._least = least
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the seconds; click may give back those that it was given."""
@@ -57,11 +60,35 @@ class Span(Words):
         if isinstance(value, float):
             return value
         seconds = parse_duration(super().convert(value, param, ctx))
-        return self.fail(f"{value!r} is no duration; write 90s or 1h30m", param, ctx) if seconds is None else seconds
+        if seconds is None:
+            self.fail(f"{value!r} is no duration; write 90s or 1h30m", param, ctx)
+        if seconds < self._least:
+            self.fail(f"{value!r} is too short; write {self._least:g}s or more", param, ctx)
+        return seconds
+
+
+class Moment(Words):
+    """When, with the time zone."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return it as RFC 3339 has it."""
+        from datetime import datetime  # noqa: PLC0415
+
+        text = super().convert(value, param, ctx)
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            self.fail(f"{value!r} is no moment; write one as 2026-12-24T18:00:00+01:00", param, ctx)
+        if moment.tzinfo is None:
+            self.fail(f"{value!r} has no time zone; write one as 2026-12-24T18:00:00+01:00, or with Z", param, ctx)
+        return moment.isoformat()
 
 
 WORDS: Final = Words()
 SPAN: Final = Span()
+MOMENT: Final = Moment()
 ITEMS: Final = Items()
 
 
