@@ -126,5 +126,16 @@ async def _collect(api: Api, handle: osapi.JobHandle, *, merged: bool) -> list[d
     with trio.move_on_after(waited), suppress(osapi.InvalidPayloadError):
         await handle.result()
     records = await handle.load()
-    rows = [row(records.get(slot), slot, waited, handle.id, merged=merged) for slot in slots(handle.definition)]
+    rows = [
+        row(records.get(slot), slot, waited, handle.id, merged=merged, idle=_idle(api, slot))
+        for slot in slots(handle.definition)
+    ]
     return sorted(rows, key=lambda found: found["hostname"])
+
+
+def _idle(api: Api, slot: str) -> str:
+    """Return why nobody takes a job now, if no agent does or the one that it is for does not."""
+    states = {agent.hostname: agent.state for agent in api.client.agents()}
+    if states.get(slot, "Ready") != "Ready":
+        return f"it is {states[slot]}"
+    return "" if "Ready" in states.values() else "no agent takes jobs now"

@@ -80,10 +80,16 @@ def _from_path(name: str, text: str, kind: Any) -> msgspec.Raw:
         raise ProblemError(400, f"{name} in the path cannot be used: {error}") from None
 
 
-def row(record: Record | None, host: str, waited: float, job_id: str, *, merged: bool) -> dict[str, Any]:
-    """Return what one host answered; with `merged` the result's fields are the row's own."""
+def row(
+    record: Record | None, host: str, waited: float, job_id: str, *, merged: bool, idle: str = ""
+) -> dict[str, Any]:
+    """Return what one host answered; with `merged` the result's fields are the row's own.
+
+    `idle` says why nobody can have taken the job yet, if that is known.
+    """
     if record is None or record.status not in TERMINAL:
-        error = f"no answer within {waited:g} s; it may still come: see job {job_id}"
+        since = f", since {idle}" if idle and record is None else ""
+        error = f"no answer within {waited:g} s{since}; it may still come: see job {job_id}"
         return {"hostname": host, "status": "failed", "changed": False, "error": error}
     found: dict[str, Any] = {
         "hostname": host_of(record),

@@ -47,7 +47,25 @@ async def test_a_job_that_nobody_takes_is_told_of_too(autojump_clock: object) ->
 
     (row,) = answer.body["results"]
     assert (row["hostname"], row["status"]) == ("_any", "failed")
-    assert "no answer within 5 s" in row["error"]
+    assert row["error"].startswith("no answer within 5 s, since no agent takes jobs now; it may still come: see job ")
+
+
+async def test_whom_nobody_can_answer_for_is_told_why(autojump_clock: object) -> None:
+    async with fleet(options=osapi_api.Options(job_timeout=5.0)) as api:
+        assert (await api("POST", "/agent/db-01/drain")).status == 200
+        await trio.sleep(30)
+        answer = await api("GET", "/node/_all/hostname")
+        errors = {row["hostname"]: row.get("error", "") for row in answer.body["results"]}
+        assert errors.pop("web-01") == ""
+        assert errors.pop("db-01").startswith("no answer within 5 s, since it is Cordoned; it may still come")
+        assert (await api("GET", "/node/_any/hostname")).body["results"][0]["status"] == "ok"
+
+        await api("POST", "/agent/web-01/drain")
+        await trio.sleep(30)
+        (row,) = (await api("GET", "/node/_any/hostname")).body["results"]
+        assert row["error"].startswith("no answer within 5 s, since no agent takes jobs now; it may still come")
+        (row,) = (await api("GET", "/node/db-01/hostname")).body["results"]
+        assert "since it is Cordoned" in row["error"]
 
 
 async def test_a_job_that_expires_while_it_is_waited_for(autojump_clock: object) -> None:
