@@ -17,6 +17,8 @@ _DEBUG = "Show tracebacks and the log on stderr."
 _JSON = "Print JSON, for programs."
 _FILE = "The configuration file; else $OSAPI_CONFIG, ~/.config/osapi/osapi.yaml or /etc/osapi/osapi.yaml."
 
+_SENTENCE = 1000
+
 AnyCommand = TypeVar("AnyCommand", bound="Callable[..., object]")
 
 
@@ -76,6 +78,14 @@ class Program(click.Group):
         if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
             raise click.UsageError(f"there is no command {name!r}{self._hint(ctx, name)}", ctx)
         return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, each with its whole first sentence: click would cut it to one line."""
+        named = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        rows = [(name, command.get_short_help_str(limit=_SENTENCE)) for name, command in named if command is not None]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
 
     def _hint(self, ctx: click.Context, name: str) -> str:
         from difflib import get_close_matches  # noqa: PLC0415 - only for those who mistype

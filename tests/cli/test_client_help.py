@@ -72,6 +72,20 @@ def test_every_command_says_what_it_does_and_shows_how(path: tuple[str, ...], he
     assert all(f"osapi {' '.join(path)} " in f"{line} " for line in examples(command))
 
 
+@pytest.mark.parametrize("path", [(), *(path for path, found in COMMANDS.items() if isinstance(found, click.Group))])
+def test_a_group_tells_whole_sentences_of_its_commands(path: tuple[str, ...], here: Callable[..., Ended]) -> None:
+    out = here(*path, "--help").out
+    listed = out.partition("\nCommands:\n")[2].partition("\n\n")[0]
+    words = " ".join(listed.split())
+
+    below = {name[-1]: found for name, found in COMMANDS.items() if name[:-1] == path}
+    assert below
+    for name, found in below.items():
+        assert found.help
+        assert f"{name} {' '.join(found.help.partition('.')[0].split())}" in words
+    assert max(map(len, out.splitlines())) <= 120
+
+
 @pytest.mark.parametrize("path", OURS, ids=" ".join)
 def test_every_flag_says_what_it_is(path: tuple[str, ...]) -> None:
     flags = [param for param in OURS[path].params if isinstance(param, click.Option)]

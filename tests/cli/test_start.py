@@ -72,6 +72,7 @@ def test_its_server_keeps_the_jobs_and_lets_nobody_in_without_the_token(tmp_path
         with Service(tmp_path, "start", "--nats") as service:
             said = service.until("ready: ")
             url, server = (word.rstrip(",") for word in said.split() if "://" in word)
+            os.kill(int(said.rpartition(", pid ")[2]), 0)  # whoever has lost the program can find its server
             token = (state / "token").read_text().strip()
             assert ask(f"{url}/api/node/_any/uptime", token)[0] == 200
             jobs.append(ask(f"{url}/api/job", token)[1]["total_items"])

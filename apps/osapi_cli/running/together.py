@@ -92,7 +92,7 @@ async def _brokers(lifetime: Lifetime, plan: Plan, *, debug: bool) -> AsyncGener
                 open_broker(_at(plan.controller.broker, there, plan.server), lifetime) as first,
                 open_broker(_at(plan.agent.broker, there, plan.server), lifetime) as second,
             ):
-                yield f"nats-server at {server.url}", first, second
+                yield f"nats-server at {server.url}, pid {server.pid}", first, second
 
 
 def _at(broker: Options, there: str, server: ServerSettings) -> Options:
