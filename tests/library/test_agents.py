@@ -10,7 +10,8 @@ import trio.lowlevel
 
 import osapi
 from osapi import SlotStatus
-from osapi.settings import stream_config
+from osapi.rules.keys import waiting_key
+from osapi.settings import job_bucket, stream_config
 from tests.library import operations as ops
 
 if TYPE_CHECKING:
@@ -207,3 +208,20 @@ async def test_handlers_run_in_parallel_up_to_max_jobs(autojump_clock: object, w
         for handle in handles:
             await handle.result()
         assert trio.current_time() - began == pytest.approx(2.0, abs=0.5)
+
+
+async def test_notes_that_are_none_are_removed_and_the_others_followed(
+    autojump_clock: object, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world.client() as client, world.broker.connect() as wire:
+        async with world.agent("a"):
+            pass
+        handle = await client.submit("test.hostname.get", target="a")
+        jobs = await wire.bucket(job_bucket(world.settings))
+        await jobs.put(waiting_key("a", "0"), b"\xff")
+        await jobs.put(waiting_key("a", "1"), b"no subject")
+        async with world.agent("a"):
+            assert (await handle.result())["a"].status is SlotStatus.COMPLETED
+            await trio.sleep(1)
+        assert await jobs.keys("waiting.>") == []
+    assert caplog.text.count("is no note of a job that waits") == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -11,9 +11,13 @@ from msgspec.structs import replace
 
 import osapi
 from osapi import RolloutStatus
+from osapi.rules.keys import rollout_key
+from osapi.settings import rollout_bucket
 from osapi_memory import Faults
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from tests.library.conftest import World
 
 HOSTS = ("a", "b", "c", "d", "e", "f", "g")
@@ -175,3 +179,63 @@ async def test_a_job_that_was_deleted_counts_as_failed(autojump_clock: object, w
         done = await patiently(client, rollout.id)
         nursery.cancel_scope.cancel()
     assert (done.failed, done.failures[0].status) == (1, "lost")
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_several_that_all_take_themselves_for_the_one_do_no_harm(
+    autojump_clock: object, world: World, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def serve(store: object, key: str, act: Callable[[], Awaitable[None]], *, task_status: Any) -> None:
+        task_status.started()
+        await act()
+
+    monkeypatch.setattr("osapi.rollouts.serve", serve)
+    scene = Scene(world, 200 + seed)
+
+    async def conduct_slowly(*, task_status: trio.TaskStatus[None]) -> None:
+        slow = Faults(seed=scene.random.getrandbits(32), delay=0.5, reorder=0.3)
+        async with (
+            world.broker.connect(faults=slow) as wire,
+            osapi.Client(wire, scene.operations, settings=world.settings) as other,
+        ):
+            await other.rollouts.conduct(task_status=task_status)
+
+    async with trio.open_nursery() as nursery, world.client(operations=scene.operations) as client:
+        for host in HOSTS:
+            nursery.start_soon(live, world, scene, host)
+        await trio.sleep(5)
+        for _ in range(3):
+            await nursery.start(conduct_slowly)
+        rollout = await client.rollouts.start("fleet.update", batch=BATCH, pause=5.0)
+        await trio.sleep(scene.random.uniform(0, 20))
+        await client.rollouts.pause(rollout.id)
+        await trio.sleep(scene.random.uniform(0, 20))
+        await client.rollouts.resume(rollout.id)
+        done = await patiently(client, rollout.id)
+        nursery.cancel_scope.cancel()
+    assert (done.status, done.failed) == (RolloutStatus.COMPLETED, 0)
+    assert [host for _, host in sorted(scene.started, key=lambda run: run[1])] == list(HOSTS)
+    batches = [set(done.hosts(number)) for number in range(len(done.batches))]
+    assert all(any(group <= batch for batch in batches) for group in scene.together), "two batches at once"
+    assert len({job_id for job_id, _ in scene.started}) == len(done.batches), "one job for each batch"
+
+
+async def test_one_that_cannot_be_read_keeps_no_other_back(
+    autojump_clock: object, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = Scene(world, 0)
+    async with (
+        world.agent("a", operations=scene.operations),
+        world.client(operations=scene.operations) as client,
+        world.broker.connect() as wire,
+        trio.open_nursery() as nursery,
+    ):
+        bucket = await wire.bucket(rollout_bucket(world.settings))
+        await bucket.put(rollout_key("0"), b"{")
+        await nursery.start(client.rollouts.conduct)
+        rollout = await client.rollouts.start("fleet.update")
+        await trio.sleep(1)
+        await bucket.put(rollout_key("1"), b"{}")
+        assert (await patiently(client, rollout.id)).status is RolloutStatus.COMPLETED
+        nursery.cancel_scope.cancel()
+    assert caplog.text.count("a rollout cannot be conducted") == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -349,3 +350,32 @@ async def test_what_cannot_be_read_keeps_nothing_else_from_being_due(
         assert [found.name for found in await client.schedules.all()] == ["elsewhere", "good"]
     for told in ("schedule damaged cannot be followed here", "Mars/Olympus", "a tick is dropped"):
         assert told in caplog.text
+
+
+async def test_of_changes_at_once_none_is_lost(autojump_clock: object, world: World) -> None:
+    async def resume(client: osapi.Client, name: str) -> None:
+        with suppress(osapi.UnknownScheduleError):
+            await client.schedules.resume(name)
+
+    async with (
+        world.broker.connect(faults=Faults(seed=1, delay=0.7)) as wire,
+        osapi.Client(wire, ops.operations, settings=world.settings) as client,
+        world.client() as other,
+        scheduler(world),
+    ):
+        for number in range(20):
+            name = f"s{number}"
+            await client.schedules.set(name, "test.hostname.get", every=10.0)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(client.schedules.pause, name)
+                await trio.sleep(number / 100)
+                nursery.start_soon(partial(other.schedules.set, name, "test.hostname.get", every=20.0))
+            found = await client.schedules.get(name)
+            assert (found.paused, found.schedule.timing.every) == (True, 20.0)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(client.schedules.remove, name)
+                await trio.sleep(number / 100)
+                nursery.start_soon(resume, other, name)
+        await trio.sleep(60)
+        assert await client.schedules.all() == []
+        assert await client.list() == []

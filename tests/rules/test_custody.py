@@ -9,7 +9,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from osapi.rules.codec import ORDERS, RECORD
-from osapi.rules.custody import Buckets, Party, custody_of, instead_of, objection
+from osapi.rules.custody import Buckets, Custody, Party, custody_of, instead_of, objection, speaker
 from osapi.rules.records import NO_RESULT, SlotStatus
 from osapi.rules.seals import refusal
 from tests.rules.builders import record, statuses
@@ -27,6 +27,7 @@ CONTROLLER, A, B = Party(), Party("a"), Party("b")
         ("jobs", "retried.0", [CONTROLLER]),
         ("jobs", "idempotency.0", [CONTROLLER]),
         ("jobs", "anything", [CONTROLLER]),
+        ("responses", "odd", [CONTROLLER]),
         ("responses", "o.0.a.out.1.000000", [A]),
         ("responses", "o.0._any.out.1.000000", [A, B]),
         ("registry", "a", [A]),
@@ -98,3 +99,17 @@ def test_what_stands_for_what_cannot_be_trusted() -> None:
     read = RECORD.decode(untrusted)
     assert (read.status, read.job, read.slot, read.host) == (SlotStatus.UNTRUSTED, "0f", *["web-01.example"] * 2)
     assert read.error == "the answer cannot be trusted: it is not signed"
+
+
+def test_who_speaks_is_said_by_the_key_or_else_by_the_answer() -> None:
+    answer = RECORD.encode(replace(record(SlotStatus.COMPLETED), slot="_any", host="b"))
+    for key, value, host in (
+        ("o.0.a", answer, "a"),
+        ("o.0._any", answer, "b"),
+        ("o.0._any", b"{", ""),
+        ("o.0._any.out.1.000000", answer, ""),
+    ):
+        custody = custody_of(BUCKETS, "responses", key)
+        assert custody is not None
+        assert speaker(custody, value) == host
+    assert speaker(Custody("refused", controller=True), answer) == ""
