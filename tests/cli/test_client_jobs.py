@@ -181,6 +181,7 @@ def test_the_status_shows_all_there_is(client: Client) -> None:
 
     assert (ended.status, ended.err) == (0, "")
     assert ended.out.startswith("Server\n  Status   ok\n  Version  ")
+    assert "\n  Broker   memory://, version " in ended.out
     for heading in ("Components", "Jobs", "Agents", "Streams", "Buckets", "Consumers"):
         assert f"\n\n{heading}\n" in ended.out
     assert "\n3 of 3 ready\n" in ended.out

@@ -59,6 +59,29 @@ async def test_a_job_that_cannot_be_read_is_a_dead_letter(autojump_clock: object
         assert (letter.subject, letter.job_id, letter.job) == (f"jobs.query.any._.{spoilt.id}", spoilt.id, None)
 
 
+async def test_a_story_that_cannot_be_told_keeps_no_other_back(
+    autojump_clock: object, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.settings = replace(world.settings, max_deliver=3)
+    async with (
+        world.broker.connect() as wire,
+        world.client() as client,
+        osapi.Sweeper(wire, settings=world.settings),
+    ):
+        jobs = await wire.bucket(job_bucket(world.settings))
+        spoilt = await client.submit("test.hostname.get")
+        await jobs.put(f"jobs.{spoilt.id}", b'{"v":99}')
+        async with world.agent("a"):
+            await trio.sleep(1)
+        async with world.agent("b", operations=osapi.Operations()):
+            given_up = await client.submit("test.hostname.get", within=60.0)
+            await trio.sleep(100)
+        await client.delete(given_up.id)
+        letters = await client.dead_letters()
+    assert [(letter.job_id, letter.job is not None) for letter in letters] == [(given_up.id, True), (spoilt.id, False)]
+    assert caplog.text.count("the story of dead letter 1 cannot be told: ") == 1
+
+
 async def test_a_job_whose_deliveries_are_used_up_is_a_dead_letter(autojump_clock: object, world: World) -> None:
     world.settings = replace(world.settings, max_deliver=3)
     others = osapi.Operations()
