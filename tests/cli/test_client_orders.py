@@ -9,8 +9,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+import msgspec
 import pytest
 
+from osapi_api.enrolment import KeyQuery
+from osapi_cli.client.agent import accept
 from tests.cli.serving import answer, answering
 
 if TYPE_CHECKING:
@@ -203,6 +206,12 @@ def test_who_waits_is_accepted_or_rejected(client: Client) -> None:
         "POST /api/agent/new/reject HTTP/1.1",
         "POST /api/agent/new/reject?fingerprint=x HTTP/1.1",
     ]
+
+
+def test_the_fingerprint_of_the_example_is_one_that_can_be() -> None:
+    (told,) = re.findall(r"--fingerprint (\S+)", accept.epilog or "")
+
+    assert msgspec.convert({"fingerprint": told}, KeyQuery).fingerprint == told
 
 
 # --- The audit log -------------------------------------------------------------------------------------------

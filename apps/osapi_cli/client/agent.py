@@ -72,7 +72,8 @@ def pending(flags: Flags) -> int:
 
 @agent.command(
     epilog=examples(
-        "osapi client agent accept --hostname web-01 --fingerprint SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
+        "osapi client agent accept --hostname web-01 "
+        "--fingerprint 638c1e9af126e70c354e2be8009097f13222b4f836ab30eccf0e2fb5e5074164"
     )
 )
 @hostname_option
