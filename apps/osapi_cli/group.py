@@ -79,6 +79,17 @@ class Program(click.Group):
             raise click.UsageError(f"there is no command {name!r}{self._hint(ctx, name)}", ctx)
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run what was asked for; some errors of click do not know of which command they are, and are told here."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            name = ctx.invoked_subcommand
+            command = self.get_command(ctx, name) if error.ctx is None and name else None
+            if command is not None:
+                error.ctx = click.Context(command, info_name=name, parent=ctx)
+            raise
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands, each with its whole first sentence: click would cut it to one line."""
         named = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
