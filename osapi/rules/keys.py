@@ -55,7 +55,7 @@ _NOTIFICATION = re.compile(r"jobs\.(query|modify)\.(?:(any|all)\._|(host|label|a
 
 _NAME_FORM = f"write 1 to {MAX_NAME_BYTES} bytes of UTF-8"
 _TOKEN_FORM = "write a-z, 0-9 and `-`, and every other byte as `=XX`"
-_JOB_ID_FORM = "give the id that submit returned: 0-9, a-f and `-`, at most 36 of them"
+_ID_FORM = "0-9, a-f and `-`, at most 36 of them"
 
 
 @lru_cache(maxsize=_CACHED)
@@ -222,7 +222,7 @@ ROLLOUT_PATTERN = "rollouts.*"
 
 def rollout_key(rollout_id: str) -> str:
     """Name the key of `job-rollouts` that holds a rollout."""
-    return f"rollouts.{_checked_id(rollout_id)}"
+    return f"rollouts.{_checked_id(rollout_id, 'rollout', 'start')}"
 
 
 def join_key(hostname: str, fingerprint: str) -> str:
@@ -360,11 +360,11 @@ def consumer_host(name: str) -> str:
     return decode_token(token) if head == "agent" and _TOKEN.fullmatch(token) else ""
 
 
-def _checked_id(job_id: str) -> str:
+def _checked_id(given: str, kind: str = "job", source: str = "submit") -> str:
     # An id may come from a URL: a `*` or a dot in it must never reach the broker as a pattern.
-    if not _JOB_ID.fullmatch(job_id):
-        raise InvalidKeyError(job_id, "is not the id of a job", _JOB_ID_FORM)
-    return job_id
+    if not _JOB_ID.fullmatch(given):
+        raise InvalidKeyError(given, f"is not the id of a {kind}", f"give the id that {source} returned: {_ID_FORM}")
+    return given
 
 
 @lru_cache(maxsize=_CACHED)

@@ -171,6 +171,8 @@ BUILDERS: list[Callable[[str], str]] = [
 def test_no_builder_takes_an_id_that_could_be_a_pattern(build: Callable[[str], str], job_id: str) -> None:
     with pytest.raises(InvalidKeyError, match="is not the id of a job"):
         build(job_id)
+    with pytest.raises(InvalidKeyError, match="is not the id of a rollout; give the id that start returned"):
+        keys.rollout_key(job_id)
 
 
 @pytest.mark.parametrize("origin", ["", "*", "a.b", ">", "_any", "A"])
