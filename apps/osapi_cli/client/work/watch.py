@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -40,7 +41,7 @@ async def _watch(server: Server, job_id: str, as_json: bool, written: bool) -> i
         return await watched.follow(http, server, f"{path}/{'output' if written else 'events'}")
 
 
-class _Watched:
+class _Watched(ABC):
     """A job that is followed; the line that tells how far it is gives way to what is printed."""
 
     def __init__(self, job: shapes.Job, *, as_json: bool) -> None:
@@ -73,13 +74,13 @@ class _Watched:
         self.show(event)
         return False
 
+    @abstractmethod
     def show(self, event: Event) -> None:
         """Print an event."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self, end: shapes.JobEnd, data: str) -> None:
         """Print the end."""
-        raise NotImplementedError
 
 
 class _Happened(_Watched):
