@@ -37,7 +37,11 @@ def test_a_server_that_is_not_there(client: Client) -> None:
     url = unused()
     client.environment.setenv(URL, url)
 
-    check(client, 69, f"the server at {url} refused the connection: is `osapi controller start` running?")
+    check(
+        client,
+        69,
+        f"the server at {url} refused the connection: is `osapi controller start`, or `osapi start`, running?",
+    )
 
 
 def test_a_name_that_is_nobodys(client: Client) -> None:
@@ -248,4 +252,5 @@ def test_a_server_of_this_user_that_was_killed(client: Client, tmp_path: Path) -
     left(tmp_path, "url", url)
     client.environment.delenv(URL)
 
-    check(client, 69, f"the server at {url} refused the connection: is `osapi controller start` running?")
+    told = f"`osapi start`, which wrote that into {tmp_path / 'osapi' / 'url'}, does not run any more"
+    check(client, 69, f"the server at {url} refused the connection: {told}")

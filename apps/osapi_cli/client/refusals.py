@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import ssl
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -11,6 +12,7 @@ import msgspec
 
 from osapi.errors import OsapiError, shown
 from osapi_cli import exits
+from osapi_cli.local import URL, state_folder
 from osapi_cli.problems import RefusedError, UnavailableError
 
 if TYPE_CHECKING:
@@ -98,7 +100,11 @@ def _reason(server: Server, error: httpx2.HTTPError | httpx2.InvalidURL) -> str:
     if _find(error, ssl.SSLError):
         return f"does not speak TLS there; {check}"
     if any(system.errno == errno.ECONNREFUSED for system in _all(error, OSError)):
-        return "refused the connection: is `osapi controller start` running?"
+        if server.url_from == str(state_folder(os.environ) / URL):
+            return (
+                f"refused the connection: `osapi start`, which wrote that into {server.url_from}, does not run any more"
+            )
+        return "refused the connection: is `osapi controller start`, or `osapi start`, running?"
     told = str(error) or type(error).__name__
     reasons: tuple[tuple[type[Exception], str], ...] = (
         (httpx2.ConnectTimeout, f"did not take the connection in time; {check}"),
