@@ -172,7 +172,12 @@ class Roster:
             self._pending.pop(decode_token(entry.key), None)
             self._forget(decode_token(entry.key))
             return
-        agent = REGISTRATION.decode(entry.value)
+        try:
+            agent = REGISTRATION.decode(entry.value)
+        except UntrustedError:
+            # The key that it is signed with counts no more, or never did; the keyring has told why.
+            self._forget(decode_token(entry.key))
+            return
         if agent.state == "Pending":
             # It has been accepted just now, and does not know: it hears of no job yet.
             self._forget(agent.hostname)

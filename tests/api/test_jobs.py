@@ -260,7 +260,8 @@ async def test_agents(api: Rest) -> None:
     assert listed["total"] == 2
     assert [agent["hostname"] for agent in listed["agents"]] == ["db-01", "web-01"]
     one = await api("GET", "/agent/Web-01")
-    assert one.body == listed["agents"][1]
+    assert [event["event"] for event in one.body["timeline"]] == ["registered"]
+    assert {**one.body, "timeline": []} == listed["agents"][1]
     assert (one.body["status"], one.body["state"], one.body["labels"]) == ("Ready", "Ready", AGENTS["web-01"])
     assert "node.uptime.get" in one.body["operations"]
 

@@ -92,6 +92,9 @@ async def test_an_acceptance_can_be_taken_back(world: World) -> None:
         await client.reject("web-01")
         assert (await client.get(handle.id)).records["web-01"].status is SlotStatus.UNTRUSTED
         await until(lambda: agent.state == "Pending")
+        # What it registers is not believed any more.
+        await until(lambda: not client.agents())
+        assert await client.fleet.list() == []
         assert await client.pending() == []
 
 
