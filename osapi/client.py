@@ -16,6 +16,7 @@ from osapi.flow.collect import Collector
 from osapi.flow.enrol import Enrolments
 from osapi.flow.notify import withdraw
 from osapi.flow.persist import insist
+from osapi.flow.reseal import seal_anew
 from osapi.flow.sealed import check_keys, keyed
 from osapi.flow.state import States
 from osapi.flow.store import open_store
@@ -570,9 +571,10 @@ class Client:
     async def rotate(self, signer: Signer, *, grace: float = 3600.0) -> None:
         """Sign with another key from now on; what the one before signed counts for `grace` seconds more.
 
-        The key before announces the one that follows, to all who trust it; it can do so once. What it had accepted is
-        signed anew. A grace of at least `job_ttl` keeps the jobs that are stored readable. Keep the key first, as with
-        `Signer.open`: this is not undone. Cancelled, or failing, repeat it with the same key.
+        The key before announces the one that follows, to all who trust it; it can do so once. What it had accepted, and
+        drains, schedules, rollouts and the stories of dead letters, are signed anew. A grace of at least `job_ttl`
+        keeps the jobs that are stored readable. Keep the key first, as with `Signer.open`: this is not undone.
+        Cancelled, or failing, repeat it with the same key.
 
         Raises:
             InvalidSettingError: this client has no trust, or the grace is no time.
@@ -583,6 +585,7 @@ class Client:
         enrolments = self._enrolments()
         await enrolments.keyring.succeed(signer, grace)
         await enrolments.seal_anew()
+        await seal_anew(self._store)
 
     def _enrolments(self) -> Enrolments:
         if self._keyring is None or self._keyring.ledger is None:

@@ -233,6 +233,28 @@ async def test_a_controllers_key_is_followed_by_another(world: World) -> None:
             assert (await handle.result())["web-01"].status is SlotStatus.COMPLETED
 
 
+async def test_what_outlives_a_job_outlives_the_key_that_signed_it(world: World) -> None:
+    async with world.client(**CONTROL) as client, world.agent("web-01", **new()) as agent:
+        await pending(client)
+        await client.accept("web-01")
+        await until(lambda: agent.state == "Ready")
+        await client.drain("web-01", by="alice")
+        await until(lambda: agent.state == "Cordoned")
+        await client.schedules.set("daily", "test.hostname.get", every=86_400.0)
+        started = await client.rollouts.start("test.hostname.get")
+        over = await client.rollouts.start("test.hostname.get")
+        await client.rollouts.abort(over.id)
+        await client.rotate(NEXT_CONTROLLER, grace=0.5)
+        await trio.sleep(1.0)
+    async with world.client(signer=NEXT_CONTROLLER, trust=TRUST) as client, world.agent("web-01", **new()) as agent:
+        await until(lambda: agent.state == "Cordoned")
+        assert [found.name for found in await client.schedules.all()] == ["daily"]
+        assert {found.id for found in await client.rollouts.list()} == {started.id, over.id}
+        await client.rollouts.pause(started.id)
+        await client.undrain("web-01")
+        await until(lambda: agent.state == "Ready")
+
+
 async def test_an_agents_key_is_followed_by_another(world: World) -> None:
     async with world.client(**CONTROL) as client:
         async with world.agent("web-01", **new()) as agent:
