@@ -67,6 +67,7 @@ async def status(call: Call) -> Reply:
         uptime=age(time.monotonic() - _STARTED),
         components={name: components[name] for name in parts},
         nats=shapes.Broker(url=broker.url, version=broker.version),
+        object_stores=(),
         agents=shapes.AgentFigures(
             total=len(agents),
             ready=sum(agent.state == "Ready" for agent in agents),

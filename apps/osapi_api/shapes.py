@@ -295,7 +295,7 @@ class Broker(Struct, frozen=True, kw_only=True):
 
 
 class Status(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All of it; what could not be read is missing, and `components` says why."""
+    """All of it; what could not be read is missing, and `components` says why. There are no object stores."""
 
     status: Literal["ok", "degraded"]
     version: str
@@ -304,6 +304,7 @@ class Status(Struct, frozen=True, kw_only=True, omit_defaults=True):
     nats: Broker
     streams: tuple[StreamFigures, ...] = ()
     kv_buckets: tuple[BucketFigures, ...] = ()
+    object_stores: tuple[BucketFigures, ...]
     consumers: Consumers | UnsetType = UNSET
     jobs: JobFigures | UnsetType = UNSET
     agents: AgentFigures

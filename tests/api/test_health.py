@@ -48,6 +48,7 @@ async def test_status_tells_what_there_is(api: Rest) -> None:
     assert found["components"] == {name: {"status": "ok"} for name in ("nats", "kv", "jobs", "registry")}
     assert found["nats"] == {"url": "memory://", "version": found["version"]}
     assert [(stream["name"], stream["messages"]) for stream in found["streams"]] == [("JOBS", 2)]
+    assert found["object_stores"] == []
     assert [(b["name"], b["keys"]) for b in found["kv_buckets"]] == [
         ("job-queue", 2),
         ("job-responses", 3),
