@@ -70,7 +70,8 @@ def nested(levels: int) -> Any:
         ({"a": [{"b:c": 1}]}, "setting 'b:c': is no name of a fact"),
         ({1: {"\u00e9": 1}}, "is no name of a fact"),
         (nested(16), "is a fact nested more than 16 deep"),
-        (nested(2000), "setting 'facts"),
+        # How deep JSON may be before the encoder refuses it differs between Pythons.
+        (nested(2000), "setting '"),
         ({"a": "x" * 65536}, "take 65544 bytes; use at most 65536"),
     ],
 )
