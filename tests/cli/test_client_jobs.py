@@ -140,13 +140,15 @@ def test_a_job_that_is_not_there_is_told_on_one_line(client: Client, command: st
 def test_agents_are_listed(client: Client) -> None:
     ended = client("agent", "list")
     lines = [re.sub(r"2\d{3}-\S+Z", "TIME", line) for line in ended.out.splitlines()]
+    # A heartbeat may have counted a job of the test before this one.
+    lines = [re.sub(r" \d/10 ", " N/10 ", line) for line in lines]
 
     assert (ended.status, ended.err) == (0, "")
     assert lines == [
         "  HOSTNAME  STATUS  STATE  LABELS          JOBS  STARTED",
-        "  db-01     Ready   Ready  group:db        0/10  TIME",
-        "  web-01    Ready   Ready  group:web.dev   0/10  TIME",
-        "  web-02    Ready   Ready  group:web.prod  0/10  TIME",
+        "  db-01     Ready   Ready  group:db        N/10  TIME",
+        "  web-01    Ready   Ready  group:web.dev   N/10  TIME",
+        "  web-02    Ready   Ready  group:web.prod  N/10  TIME",
         "3 agents: 3 ready",
     ]
     assert client.json("agent", "list")["total"] == 3
