@@ -17,7 +17,9 @@ async def background() -> AsyncGenerator[trio.Nursery]:
 
     An error of the block comes out as it is, not wrapped in a group; so does a single error of a task, which
     ends the block, or one that several tasks met alike, as when the transport ends under all of them. What a
-    caller writes around `async with osapi.Client(...)` is then what it would write around any other block.
+    caller writes around `async with osapi.Client(...)` is then what it would write around any other block, also when
+    the block is cancelled from outside at that very moment: the error takes the place of the cancellation, as one
+    from a `finally` would.
     """
     inner: BaseException | None = None
     try:
@@ -34,8 +36,9 @@ async def background() -> AsyncGenerator[trio.Nursery]:
                 inner = error
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        if inner is None and len({(type(error), str(error)) for error in group.exceptions}) == 1:
-            raise group.exceptions[0] from group.exceptions[0].__cause__
+        failed = group.split(trio.Cancelled)[1] or group
+        if inner is None and len({(type(error), str(error)) for error in failed.exceptions}) == 1:
+            raise failed.exceptions[0] from failed.exceptions[0].__cause__
         raise
     if inner is not None:
         raise inner
