@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from osapi_api.audit import Audit
     from osapi_api.endpoints import Endpoint
     from osapi_api.security import Security
+    from osapi_telemetry import RequestObserver
 
 EXTENSION: Final = "osapi_api"
 
@@ -44,15 +45,17 @@ def create_app(
     options: Options | None = None,
     audit: Audit | None = None,
     facts: Mapping[str, str] | None = None,
+    observer: RequestObserver | None = None,
 ) -> QuartTrio:
     """Return the API as an app: at `/api`, and its health at `/health` besides.
 
     `transport` and `settings` are those of the client; the health endpoints look at them. `operations` are what the API
     offers, each under its own permission. `audit` keeps who asked for what; its block is around that of the server.
     `facts` describes the facts that the fleet's agents tell by themselves, as `osapi_agent.facts.DESCRIPTIONS` does.
+    `observer` is told of every request but those of probes, as `osapi_telemetry.spans.trace_request` wants it.
     """
     settings, options = settings or osapi.Settings(), options or Options()
-    api = Api(client, transport, operations, security, settings, options, audit, facts or {})
+    api = Api(client, transport, operations, security, settings, options, audit, facts or {}, observer)
     app = QuartTrio("osapi_api", static_folder=None)
     app.url_map.merge_slashes = False
     # What arrives is kept until it is read: no more than will be.
@@ -76,6 +79,7 @@ def create_blueprint(
     options: Options | None = None,
     audit: Audit | None = None,
     facts: Mapping[str, str] | None = None,
+    observer: RequestObserver | None = None,
     name: str = "osapi_api",
 ) -> Blueprint:
     """Return the API as a blueprint: `app.register_blueprint(blueprint, url_prefix="/api")`, on a `QuartTrio`.
@@ -83,7 +87,7 @@ def create_blueprint(
     It answers every path below its prefix, those where nothing is included, and touches nothing of the app outside.
     """
     settings, options = settings or osapi.Settings(), options or Options()
-    api = Api(client, transport, operations, security, settings, options, audit, facts or {})
+    api = Api(client, transport, operations, security, settings, options, audit, facts or {}, observer)
     return _blueprint(api, name)
 
 

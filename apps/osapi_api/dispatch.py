@@ -6,6 +6,7 @@ import logging
 import re
 import time
 import uuid
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -17,16 +18,17 @@ from osapi import tracing
 from osapi_api import cors
 from osapi_api.addresses import source_of
 from osapi_api.audit import Entry
-from osapi_api.endpoints import Call
+from osapi_api.endpoints import Call, template
 from osapi_api.idempotency import once, read_key
 from osapi_api.inputs import read_body, read_query
 from osapi_api.problems import CONTENT_TYPE, ProblemError, body_of, not_allowed, problem_of
 from osapi_api.security import TokenError
 from osapi_api.streams import stream
 from osapi_api.views import timestamp
+from osapi_telemetry import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Sequence
 
     from quart import Response
 
@@ -60,7 +62,7 @@ async def answer(api: Api, endpoint: Endpoint, path: dict[str, str]) -> Response
     async def reply() -> Response:
         return respond(api, await _reply(api, endpoint, path))
 
-    return await guard(api, reply)
+    return await guard(api, reply, endpoint)
 
 
 async def answer_nothing(api: Api, methods: Callable[[], Sequence[str]], *, public: Callable[[], bool]) -> Response:
@@ -79,35 +81,55 @@ async def answer_nothing(api: Api, methods: Callable[[], Sequence[str]], *, publ
     return await guard(api, refuse)
 
 
-async def guard(api: Api | None, handler: Callable[[], Awaitable[Response]]) -> Response:
+async def guard(api: Api, handler: Callable[[], Awaitable[Response]], endpoint: Endpoint | None = None) -> Response:
     """Return the handler's answer, or its error as a problem, with the headers that every answer has."""
     request_id = request_id_of(request.headers.get("X-Request-ID", ""))
-    trace = begin_trace(request.headers.get(tracing.HEADER, ""))
     begun = time.perf_counter()
-    try:
-        response = await handler()
-    except Exception as error:  # noqa: BLE001 - every error is answered; problem_of logs what it does not tell
-        response = respond_problem(problem_of(error, request_id), request_id)
+    with _observed(api, endpoint) as observed:
+        trace = _begin_trace()
+        try:
+            response = await handler()
+        except Exception as error:  # noqa: BLE001 - every error is answered; problem_of logs what it does not tell
+            response = respond_problem(problem_of(error, request_id), request_id)
+        if observed is not None:
+            observed.status = response.status_code
     response.headers["X-Request-ID"] = request_id
     for name, value in _SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
-    if api is not None:
-        cors.mark(response, cors.permitted(request, api.options), api.options)
+    cors.mark(response, cors.permitted(request, api.options), api.options)
     _tell(api, request_id, trace, response.status_code, round((time.perf_counter() - begun) * 1000, 3))
     return response
 
 
-def begin_trace(given: str) -> str:
-    """Let what this request submits belong to the caller's trace, or to a new one, and return that trace's id."""
-    trace = tracing.trace_id(given)
+@contextmanager
+def _observed(api: Api, endpoint: Endpoint | None) -> Generator[Request | None]:
+    """Let what is submitted in the block belong to the caller's trace, and tell the observer unless it is a probe."""
+    given = request.headers.get(tracing.HEADER, "")
+    tracing.traceparent.set(given if tracing.trace_id(given) else "")
+    if api.observer is None or (endpoint is not None and endpoint.path.startswith("/health")):
+        yield None
+        return
+    observed = Request(
+        method=one_line(request.method),
+        scheme=request.scheme,
+        path=one_line(request.path),
+        route=template(request.url_rule.rule) if endpoint is not None and request.url_rule is not None else "",
+        traceparent=tracing.traceparent.get(),
+    )
+    with api.observer(observed):
+        yield observed
+
+
+def _begin_trace() -> str:
+    """Return the id of the trace that this request belongs to, a new one if neither caller nor observer named any."""
+    trace = tracing.trace_id(tracing.traceparent.get())
     if not trace:
         trace = uuid.uuid4().hex
-        given = f"00-{trace}-{uuid.uuid4().hex[:16]}-01"
-    tracing.traceparent.set(given)
+        tracing.traceparent.set(f"00-{trace}-{uuid.uuid4().hex[:16]}-01")
     return trace
 
 
-def _tell(api: Api | None, request_id: str, trace: str, status: int, milliseconds: float) -> None:
+def _tell(api: Api, request_id: str, trace: str, status: int, milliseconds: float) -> None:
     identity: Identity | None = g.get("identity")
     fields = {
         "request_id": request_id,
@@ -123,7 +145,7 @@ def _tell(api: Api | None, request_id: str, trace: str, status: int, millisecond
         {**fields, "subject": fields["subject"] or "nobody"},
         extra=fields,
     )
-    if api is not None and api.audit is not None and identity is not None:
+    if api.audit is not None and identity is not None:
         api.audit.record(_entry(api, identity, fields))
 
 

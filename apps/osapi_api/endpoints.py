@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from osapi_api.audit import Audit
     from osapi_api.options import Options
     from osapi_api.security import Identity, Security
+    from osapi_telemetry import RequestObserver
 
+
+_PATH_PART = re.compile(r"<(?:\w+:)?(\w+)>")
 
 # Tells events, one after the other, by calling what it is given with each.
 Write = Callable[["ServerSentEvent"], Awaitable[None]]
@@ -52,6 +56,7 @@ class Api:
     options: Options
     audit: Audit | None = None
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    observer: RequestObserver | None = None
     waiting: int = 0
     readers: int = 0
     draining: bool = False
@@ -127,3 +132,8 @@ class Endpoint:
     takes_key: bool = False
     events: Mapping[str, Any] = field(default_factory=dict[str, Any])
     unlimited: bool = False
+
+
+def template(path: str) -> str:
+    """Return a path in werkzeug's notation as OpenAPI writes it: `/job/{job_id}`."""
+    return _PATH_PART.sub(r"{\1}", path)

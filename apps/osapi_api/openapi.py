@@ -10,7 +10,7 @@ import msgspec
 
 from osapi.rules.names import MAX_HOSTNAME_PARTS, MAX_NAME_BYTES
 from osapi.rules.schedules import MAX_NAME
-from osapi_api.endpoints import Endpoint, Reply
+from osapi_api.endpoints import Endpoint, Reply, template
 from osapi_api.payloads import is_struct
 from osapi_api.problems import CONTENT_TYPE, Problem
 
@@ -125,7 +125,7 @@ def describe(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for each in endpoints:
         described = _operation(each, schema_of, components)
-        paths.setdefault(_PATH_PART.sub(r"{\1}", each.path), {})[each.method.lower()] = described
+        paths.setdefault(template(each.path), {})[each.method.lower()] = described
     return {
         "openapi": "3.1.0",
         "info": {"title": "osapi", "version": version("osapi")},

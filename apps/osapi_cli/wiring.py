@@ -77,6 +77,7 @@ class ControllerPlan:
     metrics: Listen | None
     notifying: Notifying | None
     pki: Pki | None
+    tracing: Tracing | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,6 +113,7 @@ def controller_plan(configuration: Configuration) -> ControllerPlan:
         metrics=_metrics(controller.metrics),
         notifying=_notifying(configuration),
         pki=_pki(controller.pki, auto_accept=controller.pki.auto_accept),
+        tracing=_tracing(configuration),
     )
 
 

@@ -7,7 +7,6 @@ cannot get rid of is dropped, the oldest first.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 import trio
@@ -15,24 +14,19 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
 
-from osapi_telemetry.spans import trace_attempt_with
-
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.trace.export import SpanExporter
-
-    import osapi
+    from opentelemetry.trace import Tracer
 
 _LAST: Final = 5.0  # seconds that what is left may take at the end
 
 
 @asynccontextmanager
-async def exporting(
-    exporter: Literal["stdout", "otlp"], endpoint: str = "", *, service: str
-) -> AsyncGenerator[osapi.Observer]:
-    """Return the observer that makes a span of each attempt, and send the spans for the length of the block.
+async def exporting(exporter: Literal["stdout", "otlp"], endpoint: str = "", *, service: str) -> AsyncGenerator[Tracer]:
+    """Return what makes spans, for `osapi_telemetry.spans`, and send them for the length of the block.
 
     `endpoint` is that of a collector that speaks OTLP over gRPC: `host:port` or `http://host:port` in plain text,
     `https://host:port` with TLS. The end of the block sends what is left, for five seconds at most; what remains then
@@ -46,7 +40,7 @@ async def exporting(
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(_exporter(exporter, endpoint)))
     try:
-        yield partial(trace_attempt_with, provider.get_tracer("osapi"))
+        yield provider.get_tracer("osapi")
     finally:
         with trio.move_on_after(_LAST, shield=True):
             await trio.to_thread.run_sync(provider.shutdown, abandon_on_cancel=True)

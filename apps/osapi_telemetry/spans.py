@@ -1,4 +1,7 @@
-"""A span for each attempt, a child of the request that asked for it; needs opentelemetry-api.
+"""A span for each request, and one for each attempt, a child of the request that asked for it; needs opentelemetry-api.
+
+The names are those of the Go system for attempts, and for requests opentelemetry's own
+(https://opentelemetry.io/docs/specs/semconv/http/http-spans/).
 
 Where the spans go is the program's affair: it configures opentelemetry's SDK, or none, and then this costs little.
 """
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     import osapi
+    from osapi_telemetry.requests import Request
+
+# Whatever else a stranger calls a method would be a name of its own where spans are counted.
+_METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 
 _FAILED: Final = (SlotStatus.FAILED, SlotStatus.EXPIRED)
 _propagator: Final = TraceContextTextMapPropagator()
@@ -35,7 +42,6 @@ def trace_attempt_with(tracer: trace.Tracer, attempt: osapi.Attempt) -> Generato
 
     What the handler submits belongs to its span. The error's sentence is not in it: it may quote what nobody shall see.
     """
-    parent = _propagator.extract({tracing.HEADER: attempt.traceparent})
     attributes: dict[str, str | int] = {
         "job.id": attempt.job_id,
         "job.category": attempt.operation.partition(".")[0],
@@ -44,22 +50,64 @@ def trace_attempt_with(tracer: trace.Tracer, attempt: osapi.Attempt) -> Generato
         "job.attempt": attempt.number,
         "host.name": attempt.host,
     }
+    with _span(tracer, "job.process", SpanKind.CONSUMER, attempt.traceparent, attributes) as span:
+        try:
+            yield
+        finally:
+            if attempt.status is not None:
+                span.set_attribute("job.status", attempt.status)
+            if attempt.status in _FAILED:
+                span.set_status(StatusCode.ERROR)
+
+
+def trace_request(request: Request) -> AbstractContextManager[None]:
+    """Trace a request: `create_app(..., observer=trace_request)`, with the provider that the program has set."""
+    return trace_request_with(trace.get_tracer("osapi"), request)
+
+
+@contextmanager
+def trace_request_with(tracer: trace.Tracer, request: Request) -> Generator[None]:
+    """Trace a request with a tracer of one's own.
+
+    The jobs that it submits belong to its span. Of what was asked only the path is in it.
+    """
+    known = request.method in _METHODS
+    attributes: dict[str, str | int] = {
+        "http.request.method": request.method if known else "_OTHER",
+        "url.scheme": request.scheme,
+        "url.path": request.path,
+    }
+    if request.route:
+        attributes["http.route"] = request.route
+    name = f"{request.method if known else 'HTTP'} {request.route}".rstrip()
+    with _span(tracer, name, SpanKind.SERVER, request.traceparent, attributes) as span:
+        try:
+            yield
+        finally:
+            if request.status is not None:
+                span.set_attribute("http.response.status_code", request.status)
+            if request.status is not None and request.status >= 500:
+                span.set_attribute("error.type", str(request.status))
+                span.set_status(StatusCode.ERROR)
+
+
+@contextmanager
+def _span(
+    tracer: trace.Tracer, name: str, kind: SpanKind, parent: str, attributes: dict[str, str | int]
+) -> Generator[trace.Span]:
+    """Open a span, to which belongs what is submitted inside; of an exception nothing is told."""
     with tracer.start_as_current_span(
-        "job.process",
-        parent,
-        SpanKind.CONSUMER,
+        name,
+        _propagator.extract({tracing.HEADER: parent}),
+        kind,
         attributes,
         record_exception=False,
         set_status_on_exception=False,
     ) as span:
         carrier: dict[str, str] = {}
         _propagator.inject(carrier)
-        told = tracing.traceparent.set(carrier.get(tracing.HEADER) or attempt.traceparent)
+        told = tracing.traceparent.set(carrier.get(tracing.HEADER) or parent)
         try:
-            yield
+            yield span
         finally:
             tracing.traceparent.reset(told)
-            if attempt.status is not None:
-                span.set_attribute("job.status", attempt.status)
-            if attempt.status in _FAILED:
-                span.set_status(StatusCode.ERROR)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from osapi_cli.client.http import connect
+from osapi_cli.client.server import Server
 from osapi_cli.configuration import ConfigurationError
 from tests.cli.services import Service
 
@@ -41,12 +43,17 @@ def test_spans_are_lines_on_stdout(tmp_path: Path) -> None:
         run_a_job(tmp_path, service)
         ended = service.ended(SIGTERM)
     assert ended.status == 0
-    span = json.loads(ended.out.splitlines()[-1])
-    assert span["name"] == "job.process"
-    assert span["context"]["trace_id"] == f"0x{TRACE}"
-    assert span["attributes"]["host.name"] == "web-01"
-    assert span["attributes"]["job.status"] == "completed"
-    assert span["resource"]["attributes"]["service.name"] == "osapi-agent"
+    told = [json.loads(line) for line in ended.out.splitlines() if line.startswith('{"name"')]
+    spans = {span["name"]: span for span in told}
+    request, attempt = spans.pop("GET /api/node/{target}/uptime"), spans.pop("job.process")
+    assert not spans
+    assert request["context"]["trace_id"] == attempt["context"]["trace_id"] == f"0x{TRACE}"
+    assert attempt["parent_id"] == request["context"]["span_id"]
+    assert request["attributes"]["http.response.status_code"] == 200
+    assert request["resource"]["attributes"]["service.name"] == "osapi-api"
+    assert attempt["attributes"]["host.name"] == "web-01"
+    assert attempt["attributes"]["job.status"] == "completed"
+    assert attempt["resource"]["attributes"]["service.name"] == "osapi-agent"
 
 
 def test_spans_go_to_a_collector(tmp_path: Path) -> None:
@@ -59,7 +66,8 @@ def test_spans_go_to_a_collector(tmp_path: Path) -> None:
         with Service(tmp_path, "start", **there) as service:
             run_a_job(tmp_path, service)
             assert service.ended(SIGTERM).status == 0
-    assert any(bytes.fromhex(TRACE) in message and b"job.process" in message for message in received)
+    for name in (b"GET /api/node/{target}/uptime", b"job.process"):
+        assert any(bytes.fromhex(TRACE) in message and name in message for message in received)
 
 
 @contextmanager
@@ -101,3 +109,12 @@ def test_a_collector_needs_an_address(files: Files, endpoint: str) -> None:
 def test_an_address_of_a_collector_is_taken(files: Files, endpoint: str) -> None:
     text = f"telemetry: {{tracing: {{enabled: true, exporter: otlp, otlp_endpoint: '{endpoint}'}}}}"
     assert files.load(text).warnings == []
+
+
+@pytest.mark.parametrize(("given", "sent"), [(f"00-{TRACE}-b7ad6b7169203331-01",) * 2, ("nonsense", None)])
+async def test_the_client_passes_on_the_trace_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, given: str, sent: str | None
+) -> None:
+    monkeypatch.setenv("TRACEPARENT", given)
+    async with connect(Server(url="http://127.0.0.1:1", token="", url_from="", token_from="")) as http:
+        assert http.headers.get("traceparent") == sent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import click
 import httpx2
 import msgspec
 
+from osapi import tracing
 from osapi.errors import shown
 from osapi_cli import exits
 from osapi_cli.client.refusals import is_problem, refusal, stranger, unreachable
@@ -147,6 +149,9 @@ async def connect(server: Server) -> AsyncGenerator[httpx2.AsyncClient]:
     headers = {"Accept": "application/json", "User-Agent": "osapi"}
     if server.token:
         headers["Authorization"] = f"Bearer {server.token}"
+    # A pipeline that traces its steps names the trace there.
+    if tracing.trace_id(trace := os.environ.get("TRACEPARENT", "")):
+        headers[tracing.HEADER] = trace
     context = ssl.create_default_context() if server.secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     transport = httpx2.AsyncHTTPTransport(verify=context, socket_options=_KEEP_ALIVE)
     # Proxies of the environment are used, but never to reach this machine.

@@ -10,4 +10,5 @@
 #   controller.py  the controller, and what runs in it beside the API
 #   agent.py       the agent
 #   pki.py         the keys that jobs and answers are signed with
+#   tracing.py     the spans of both, where they are wanted
 #   together.py    broker, controller and agent in one process; keys.py its signing key and its token

@@ -15,6 +15,7 @@ from osapi_cli.problems import ProblemError
 from osapi_cli.running.broker import open_broker
 from osapi_cli.running.health import Reached, probes
 from osapi_cli.running.pki import agent_keys
+from osapi_cli.running.tracing import tracer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -80,17 +81,15 @@ async def blocks(transport: Transport, plan: AgentPlan, keys: Keys, metrics: Met
 @asynccontextmanager
 async def _observer(plan: AgentPlan, metrics: Metrics) -> AsyncGenerator[osapi.Observer]:
     """Return what is told of every attempt: the figures, and the spans if there are any."""
-    if plan.tracing is None:
-        yield metrics.observe
-        return
-    from osapi_telemetry.exporting import exporting  # noqa: PLC0415 - most do without
-
-    exporter, endpoint = plan.tracing.exporter, plan.tracing.endpoint
-    async with exporting(exporter, endpoint, service=plan.broker.name) as trace_it:
+    async with tracer(plan.tracing, service=plan.broker.name) as made:
+        if made is None:
+            yield metrics.observe
+            return
+        from osapi_telemetry.spans import trace_attempt_with  # noqa: PLC0415 - most do without
 
         @contextmanager
         def both(attempt: osapi.Attempt) -> Generator[None]:
-            with metrics.observe(attempt), trace_it(attempt):
+            with metrics.observe(attempt), trace_attempt_with(made, attempt):
                 yield
 
         yield both

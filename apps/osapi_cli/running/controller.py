@@ -16,15 +16,18 @@ from osapi_cli.running.broker import open_broker
 from osapi_cli.running.health import Reached, cannot_listen, probes
 from osapi_cli.running.notices import teller
 from osapi_cli.running.pki import accept_all, controller_keys
+from osapi_cli.running.tracing import tracer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+
+    from quart_trio import QuartTrio
 
     from osapi.transport import Transport
     from osapi_cli.running.lifetime import Lifetime
     from osapi_cli.running.pki import Keys
     from osapi_cli.wiring import ControllerPlan
-    from osapi_telemetry import Metrics
+    from osapi_telemetry import Metrics, RequestObserver
 
 
 async def run(lifetime: Lifetime, plan: ControllerPlan, *, patience: float) -> None:
@@ -91,28 +94,41 @@ async def api(
 
     """
     audit = Audit(transport, plan.audit)
-    app = create_app(
-        client,
-        transport=transport,
-        operations=operations,
-        security=plan.security,
-        settings=plan.settings,
-        options=plan.options,
-        audit=audit,
-        facts=facts.DESCRIPTIONS,
-    )
     ended = trio.Event()
 
-    async def serve_it(*, task_status: trio.TaskStatus[list[str]]) -> None:
+    async def serve_it(app: QuartTrio, *, task_status: trio.TaskStatus[list[str]]) -> None:
         host, port = plan.api.host, plan.api.port
         await serve(app, host=host, port=port, shutdown=lifetime.stopping, task_status=task_status)
         ended.set()
 
-    # The audit ends last, when the requests that it tells of have been answered.
-    async with audit, background() as nursery:
+    # Audit and spans end last, when the requests that they tell of have been answered.
+    async with audit, _observer(plan) as observer, background() as nursery:
+        app = create_app(
+            client,
+            transport=transport,
+            operations=operations,
+            security=plan.security,
+            settings=plan.settings,
+            options=plan.options,
+            audit=audit,
+            facts=facts.DESCRIPTIONS,
+            observer=observer,
+        )
         try:
-            (url,) = await nursery.start(serve_it)
+            (url,) = await nursery.start(serve_it, app)
         except OSError as error:
             raise cannot_listen(plan.api, "controller.api", error) from error
         yield url
         await ended.wait()
+
+
+@asynccontextmanager
+async def _observer(plan: ControllerPlan) -> AsyncGenerator[RequestObserver | None]:
+    """Return what makes a span of every request, None where none are wanted."""
+    async with tracer(plan.tracing, service=plan.broker.name) as made:
+        if made is None:
+            yield None
+            return
+        from osapi_telemetry.spans import trace_request_with  # noqa: PLC0415 - most do without
+
+        yield partial(trace_request_with, made)
