@@ -9,10 +9,12 @@ import subprocess
 import sys
 import termios
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from signal import SIGINT, SIGTERM
 from typing import TYPE_CHECKING, NamedTuple
+
+import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -151,6 +153,15 @@ def wait_for_handler(pid: int) -> None:
     status = Path(f"/proc/{pid}/status")
     while not _caught(status.read_text(encoding="ascii")) >> (SIGTERM - 1) & 1:
         time.sleep(0.001)
+
+
+def wait_for_end(pid: int) -> None:
+    """Wait until a process of somebody else has ended, though nobody may have taken its status yet."""
+    until = time.monotonic() + 30
+    with suppress(psutil.NoSuchProcess):
+        while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < until, f"process {pid} still runs"
+            time.sleep(0.01)
 
 
 def _caught(status: str) -> int:

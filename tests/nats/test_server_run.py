@@ -9,6 +9,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 import trio
 
@@ -45,11 +46,11 @@ async def tell(server: Server, connect: dict[str, Any]) -> bytes:
 
 
 def runs(pid: int) -> bool:
+    """Tell whether it runs; one that its new parent has not reaped yet does not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    return True
 
 
 # --- From begin to end ----------------------------------------------------------------------------------------
@@ -179,6 +180,65 @@ async def test_an_end_that_nobody_asked_for_is_noticed(private_server: Server) -
     assert "Server Exiting.." in private_server.tail[-1]
 
 
+# --- The one who runs it is killed ----------------------------------------------------------------------------
+
+KILLED = """
+import os, trio
+from osapi_nats.server import ServerSettings, run_server
+
+def die(*told):
+    print(*told, flush=True)
+    os.kill(os.getpid(), 9)
+
+def log(line):
+    if {at_first}:
+        die(line.split("]")[0].removeprefix("["), 0)
+
+async def main():
+    async with run_server(ServerSettings(port=0, store_dir={store}), log=log) as server:
+        die(server.pid, server.port)
+
+trio.run(main)
+"""
+
+
+@pytest.mark.parametrize("at_first", [False, True])
+async def test_it_is_killed_with_the_one_who_runs_it_and_the_next_one_just_starts(
+    tmp_path: Path, *, at_first: bool
+) -> None:
+    store, temporary = tmp_path / "store", tmp_path / "temporary"
+    temporary.mkdir()
+    script = KILLED.format(store=repr(str(store)), at_first=at_first)
+    there = os.environ | {"TMPDIR": str(temporary)}
+    ended = await trio.run_process([sys.executable, "-c", script], capture_stdout=True, check=False, env=there)
+    pid, port = map(int, ended.stdout.split())
+
+    assert ended.returncode == -signal.SIGKILL
+    async with run_server(ServerSettings(port=port, store_dir=str(store))) as server:
+        assert server.pid != pid
+        assert not runs(pid)
+        assert list(temporary.iterdir()) == []
+
+
+async def test_a_guard_that_somebody_ended_is_not_missed(private_server: Server) -> None:
+    (guard,) = psutil.Process(private_server.pid).children()
+    guard.kill()
+    await private_server.restart()
+
+    assert await greeting(private_server)
+
+
+async def test_nothing_is_left_of_the_guard() -> None:
+    async with run_server(ServerSettings(port=0)) as server:
+        (guard,) = psutil.Process(server.pid).children()
+        await server.kill()
+        await server.wait()
+
+        with trio.fail_after(10):
+            while runs(guard.pid):  # its pipe is closed, which comes a little earlier
+                await trio.sleep(0.01)
+
+
 # --- One clear error ------------------------------------------------------------------------------------------
 
 
@@ -197,6 +257,20 @@ async def test_a_port_in_use() -> None:
     assert told.startswith(f"nats-server cannot listen on 127.0.0.1:{port}: Address already in use; ")
 
 
+async def test_a_port_that_is_free_in_a_moment() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run_for_a_moment, port)
+            await trio.sleep(0.1)
+            taken.close()
+
+
+async def run_for_a_moment(port: int) -> None:
+    async with run_server(ServerSettings(port=port)) as server:
+        assert server.port == port
+
+
 async def test_an_address_of_somebody_else() -> None:
     assert "192.0.2.1:0: Cannot assign requested address" in await refusal(ServerSettings(port=0, host="192.0.2.1"))
 
@@ -212,32 +286,6 @@ async def test_a_store_of_another_server(private_server: Server) -> None:
     told = await refusal(ServerSettings(port=0, store_dir=str(private_server.store)))
 
     assert told == f"another nats-server uses the store {private_server.store}; stop it, or give another folder"
-
-
-KILLED = """
-import os, trio
-from osapi_nats.server import ServerSettings, run_server
-
-async def main():
-    async with run_server(ServerSettings(port=0, store_dir={store})) as server:
-        print(server.pid, flush=True)
-        os.kill(os.getpid(), 9)
-
-trio.run(main)
-"""
-
-
-async def test_a_store_of_a_server_that_outlived_its_parent(tmp_path: Path) -> None:
-    settings = ServerSettings(port=0, store_dir=str(tmp_path))
-    parent = [sys.executable, "-c", KILLED.replace("{store}", repr(str(tmp_path)))]
-    there = os.environ | {"TMPDIR": str(tmp_path)}  # since nobody clears up after it
-    ended = await trio.run_process(parent, capture_stdout=True, check=False, env=there)
-    orphan = int(ended.stdout)
-    try:
-        assert ended.returncode == -signal.SIGKILL
-        assert "another nats-server uses the store" in await refusal(settings)
-    finally:
-        os.kill(orphan, signal.SIGKILL)
 
 
 async def test_settings_that_the_server_does_not_know() -> None:

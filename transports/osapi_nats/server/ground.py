@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import trio
 
 from osapi.errors import TransportError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
+
+_HELD: Final = frozenset({errno.EADDRINUSE, errno.EWOULDBLOCK})
+_PATIENCE: Final = 3.0
+_POLL: Final = 0.02
 
 
 class ServerFailedError(TransportError):
     """The server did not start, or ended: the message quotes what it said last."""
 
 
-def check_address(host: str, port: int) -> None:
+async def check_address(host: str, port: int) -> None:
     """Refuse an address that nobody can listen on now; the server itself would open its store first.
 
     Raises:
@@ -33,35 +41,29 @@ def check_address(host: str, port: int) -> None:
         with socket.socket(family, kind, protocol) as probe:
             # Without it, connections that were closed a moment ago would count.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
+            await _patiently(partial(probe.bind, address))
     except OSError as error:
         raise ServerFailedError(
             f"nats-server cannot listen on {host}:{port}: {error.strerror}; "
-            "stop what uses that port (a nats-server outlives an osapi that was killed), or give another address"
+            "stop what uses that port, or give another address"
         ) from error
 
 
-@contextmanager
-def own_store(folder: Path) -> Generator[int]:
+@asynccontextmanager
+async def own_store(folder: Path) -> AsyncGenerator[int]:
     """Create the folder of a store (mode 0700) and lock it for the block; returns the lock, a file descriptor.
 
-    A process that inherits the descriptor keeps the lock as long as it runs: a server that outlived its parent does
-    not share its store with the next one.
+    A process that inherits the descriptor keeps the lock as long as it runs: a server whose parent was killed does not
+    share its store with the next one.
 
     Raises:
         ServerFailedError: it cannot be written to, or another server has it.
 
     """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(folder / "osapi.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ServerFailedError(
-            f"nats-server cannot write to its store {folder}: {error.strerror}; give a folder that this user may write"
-        ) from error
+    lock = _lock_file(folder)
     try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            await _patiently(partial(fcntl.flock, lock, fcntl.LOCK_EX | fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise ServerFailedError(
                 f"another nats-server uses the store {folder}; stop it, or give another folder"
@@ -69,3 +71,26 @@ def own_store(folder: Path) -> Generator[int]:
         yield lock
     finally:
         os.close(lock)
+
+
+def _lock_file(folder: Path) -> int:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(folder / "osapi.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ServerFailedError(
+            f"nats-server cannot write to its store {folder}: {error.strerror}; give a folder that this user may write"
+        ) from error
+
+
+async def _patiently(take: Callable[[], None]) -> None:
+    """Take what another server holds, which may be about to end: who ran it was killed a moment ago."""
+    with trio.move_on_after(_PATIENCE):
+        while True:
+            try:
+                return take()
+            except OSError as error:
+                if error.errno not in _HELD:
+                    raise
+            await trio.sleep(_POLL)
+    return take()

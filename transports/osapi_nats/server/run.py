@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 from collections import deque
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
@@ -31,6 +31,17 @@ _POLL: Final = 0.005
 _TAIL: Final = 20
 _PREFIX = re.compile(r"^\[\d+\] \S+ \S+ \[(\w+)\] ")
 
+# The server with a guard at its side; `$$` is the server, `$1` the folder of its configuration. The guard reads from a
+# pipe whose other end only we have: a line dismisses it, and an end without one means that we were killed, so that it
+# leaves nothing behind. It is there before the server is, and notices a kill at any moment. PR_SET_PDEATHSIG of Linux
+# would not do: it is sent once the thread ends that has started the server, and Trio's threads end when idle.
+_GUARDED: Final = """
+folder=$1; shift
+exec 3<&0 </dev/null
+{ read -r _ <&3 || { kill -KILL $$; rm -rf "$folder"; }; } &
+exec "$@" 3<&-
+"""
+
 
 @asynccontextmanager
 async def run_server(
@@ -42,7 +53,8 @@ async def run_server(
 ) -> AsyncGenerator[Server]:
     """Run a nats-server for the length of a block; `log` is called with each line that it writes.
 
-    It is ready when the block begins. At the end it gets `grace` seconds to stop, then it is killed.
+    It is ready when the block begins. At the end it gets `grace` seconds to stop, then it is killed. If this process is
+    killed, so is the server.
 
     Raises:
         ServerNotFoundError: the program is not installed.
@@ -50,11 +62,10 @@ async def run_server(
 
     """
     binary = find_server()
-    with ExitStack() as stack:
+    async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="osapi-nats-")))
-        check_address(settings.host, settings.port)
         store = _store(settings, folder)
-        lock = stack.enter_context(own_store(store))
+        lock = await stack.enter_async_context(own_store(store))
         async with background() as nursery:
             server = Server(
                 binary, settings, nursery, folder=folder, store=store, lock=lock, log=log, within=within, grace=grace
@@ -135,7 +146,7 @@ class Server:
         """
         if self._process is not None and self._process.poll() is None:
             return
-        check_address(self._settings.host, self._port)
+        await check_address(self._settings.host, self._port)
         ports = self._write_configuration()
         self._process = await self._spawn()
         try:
@@ -198,9 +209,10 @@ class Server:
         self._read = trio.Event()
         # Whoever cancels us does not take away the pipe: a server that writes to nobody dies of it, half shut down.
         self._reading = trio.CancelScope(shield=True)
+        folder = str(self._folder)
         process = await trio.lowlevel.open_process(
-            [str(self._binary), "-c", str(self._folder / "nats.conf")],
-            stdin=subprocess.DEVNULL,
+            ["/bin/sh", "-c", _GUARDED, "sh", folder, str(self._binary), "-c", f"{folder}/nats.conf"],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=[self._lock],
@@ -210,10 +222,12 @@ class Server:
         return process
 
     async def _read_output(self, process: trio.Process, scope: trio.CancelScope, done: trio.Event) -> None:
+        """Read to the end, which comes once the guard has ended as well."""
         assert process.stdout is not None  # noqa: S101 - it was asked for
         rest = b""
         with scope:
-            async with process.stdout as output:
+            async with background() as nursery, process.stdout as output:
+                nursery.start_soon(_dismiss_guard, process)
                 async for part in output:
                     *lines, rest = (rest + part).split(b"\n")
                     for line in lines:
@@ -243,6 +257,15 @@ class Server:
         fatal = [line for line in self._last if "[FTL]" in line or "[ERR]" in line or not _PREFIX.match(line)]
         lines = fatal[-1:] or list(self._last)[-1:]
         return "".join(f": {_PREFIX.sub('', line).removeprefix('nats-server: ')}" for line in lines)
+
+
+async def _dismiss_guard(process: trio.Process) -> None:
+    """Once the server has ended, let its guard end too."""
+    assert process.stdin is not None  # noqa: S101 - it was asked for
+    async with process.stdin as guard:
+        await process.wait()
+        with suppress(trio.BrokenResourceError):  # somebody has ended it
+            await guard.send_all(b"\n")
 
 
 def _store(settings: ServerSettings, folder: Path) -> Path:
