@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 import osapi
 from osapi_agent.addresses import check_interface, holds_reference, normalise_domain, normalise_server
-from osapi_agent.errors import InvalidAddressError
+from osapi_agent.errors import InvalidAddressError, ProgramFailedError
 from osapi_agent.resolved import Resolved
 
 if TYPE_CHECKING:
@@ -113,12 +113,17 @@ async def _read(resolved: Resolved) -> Dns:
 async def _update(resolved: Resolved, before: Dns, data: DnsUpdate) -> None:
     servers = _merged(data.servers, before.servers, normalise_server, override=data.override_dhcp)
     domains = _merged(data.search_domains, before.search_domains, normalise_domain, override=data.override_dhcp)
-    # Both were checked before, so the second is hardly refused when the first was taken. If it is, the job says so,
-    # and another update finishes what this one began.
+    # Both were checked before, so the second is hardly refused when the first was taken. If it is, the job fails, and
+    # another update finishes what this one began.
     if servers != before.servers:
         await resolved.set_servers(servers)
     if domains != before.search_domains:
-        await resolved.set_domains(domains)
+        try:
+            await resolved.set_domains(domains)
+        except osapi.Skip as skip:
+            if servers == before.servers:
+                raise
+            raise ProgramFailedError(f"the servers are set, the search domains are not: {skip}") from skip
 
 
 def _merged(

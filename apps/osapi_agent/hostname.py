@@ -12,7 +12,7 @@ import osapi
 from osapi.errors import InvalidNameError
 from osapi.rules.names import normalise_hostname
 from osapi_agent.addresses import holds_reference
-from osapi_agent.errors import NotPermittedError, ProgramFailedError, ProgramMissingError
+from osapi_agent.errors import ProgramFailedError, ProgramMissingError
 
 if TYPE_CHECKING:
     from osapi_agent.system import System
@@ -56,7 +56,10 @@ def offer(system: System) -> osapi.Operations:
 
     @operations.modify("node.hostname.update", permission=WRITE)
     async def update_hostname(job: osapi.Job, data: HostnameUpdate) -> HostnameUpdated:
-        """Give the host another name, now and after a restart; its agent keeps the name it was started under."""
+        """Give the host another name, now and after a restart; its agent keeps the name it was started under.
+
+        Skipped where the agent may not do that.
+        """
         _check(data.hostname)
         async with system.writing:
             changed = await _update(system, data.hostname)
@@ -79,9 +82,13 @@ async def _told_systemd(system: System, name: str) -> bool:
         ended = await system.ask("hostnamectl", "set-hostname", name)
     except ProgramMissingError:
         return False
-    if ended.status and not ended.lacks_systemd():
+    if ended.lacks_systemd():
+        return False
+    if ended.lacks_rights():
+        raise _may_not(ended.stderr.strip())
+    if ended.status:
         raise ProgramFailedError(f"hostnamectl refused the name (status {ended.status}): {ended.stderr.strip()}")
-    return not ended.status
+    return True
 
 
 def _write(system: System, name: str) -> None:
@@ -97,4 +104,8 @@ def _write(system: System, name: str) -> None:
     except OSError as error:
         if error.errno not in {errno.EPERM, errno.EACCES, errno.EROFS}:
             raise
-        raise NotPermittedError(f"the agent may not name this host: {error.strerror}; run it as root") from error
+        raise _may_not(str(error.strerror)) from error
+
+
+def _may_not(told: str) -> osapi.Skip:
+    return osapi.Skip(f"the agent may not name this host ({told}); run it as root")

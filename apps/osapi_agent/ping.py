@@ -64,6 +64,8 @@ def offer(system: System) -> osapi.Operations:
         found = parse(ended.stdout)
         if found is None:
             told = ended.stderr.strip() or ended.stdout.strip()
+            if ended.lacks_rights():
+                raise osapi.Skip(f"the agent may not send pings ({told}); give it CAP_NET_RAW, or run it as root")
             raise ProgramFailedError(f"ping {shown(data.address)} failed (status {ended.status}): {told}")
         return found
 

@@ -66,7 +66,7 @@ def lacking(operations: Collection[str], means: Means) -> Iterator[str]:
     yield from _dns([name for name in (_DNS_READ, *_DNS_WRITE) if name in operations], means)
     if "node.hostname.update" in operations and not means.may(_SYS_ADMIN):
         unless = " unless polkit allows it" if "hostnamectl" in means.programs else ""
-        yield f"node.hostname.update will fail{unless}: the agent is neither root nor has CAP_SYS_ADMIN"
+        yield f"node.hostname.update will be skipped{unless}: the agent is neither root nor has CAP_SYS_ADMIN"
 
 
 def _dns(offered: list[str], means: Means) -> Iterator[str]:
@@ -78,4 +78,5 @@ def _dns(offered: list[str], means: Means) -> Iterator[str]:
     elif not means.resolved:
         yield f"{', '.join(offered)} will be skipped: systemd-resolved does not run; start it"
     elif writing and not means.may(_NET_ADMIN):
-        yield f"{', '.join(writing)} will fail unless polkit allows it: the agent is neither root nor has CAP_NET_ADMIN"
+        unless = " unless polkit allows it"
+        yield f"{', '.join(writing)} will be skipped{unless}: the agent is neither root nor has CAP_NET_ADMIN"

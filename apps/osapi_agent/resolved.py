@@ -66,7 +66,7 @@ class Resolved:
         """Run resolvectl for the interface and return what it wrote.
 
         Raises:
-            Skip: systemd-resolved is not there.
+            Skip: systemd-resolved is not there, or does not let this process.
             ProgramFailedError
 
         """
@@ -76,6 +76,11 @@ class Resolved:
             raise osapi.Skip("resolvectl is not installed here; DNS can only be managed by systemd-resolved") from error
         if ended.lacks_systemd():
             raise osapi.Skip(f"systemd-resolved does not run here ({ended.stderr.strip()})")
+        if ended.lacks_rights():
+            raise osapi.Skip(
+                f"the agent may not set the DNS of this host ({ended.stderr.strip()}); "
+                "run it as root, or let polkit allow it"
+            )
         if ended.status:
             raise ProgramFailedError(
                 f"resolvectl {verb} {self._interface} failed (status {ended.status}): {ended.stderr.strip()}"

@@ -28,6 +28,11 @@ _PATIENCE: Final = 15.0
 
 # In the words of systemd's own programs, where the service that they talk to, or the bus, is not there.
 _NO_SYSTEMD = re.compile(r"\bbus\b|sd_bus|booted with systemd|resolve1|systemd-resolved", re.IGNORECASE)
+# In the words of the same programs and of libc, where polkit or the kernel refuses it to this process.
+_NO_RIGHTS = re.compile(
+    r"access denied|permission denied|not permitted|not authorized|authentication required|read-only file system",
+    re.IGNORECASE,
+)
 
 
 class Ended(Struct, frozen=True, kw_only=True):
@@ -40,6 +45,10 @@ class Ended(Struct, frozen=True, kw_only=True):
     def lacks_systemd(self) -> bool:
         """Tell whether it failed because the service that it talks to is not there."""
         return self.status != 0 and _NO_SYSTEMD.search(self.stderr) is not None
+
+    def lacks_rights(self) -> bool:
+        """Tell whether it failed because this process may not do that."""
+        return self.status != 0 and _NO_RIGHTS.search(self.stderr) is not None
 
 
 class System:

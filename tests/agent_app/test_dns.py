@@ -183,6 +183,49 @@ async def test_bad_input_is_refused_before_it_is_sent(do: Do, data: dict[str, An
     assert told in str(refusal.value)
 
 
+REFUSED = "Failed to set DNS configuration: Interactive authentication required."
+
+
+@pytest.mark.parametrize(
+    ("operation", "verb", "data"),
+    [
+        ("update", "dns", {"servers": ["198.51.100.1"], "search_domains": ["b"]}),
+        ("update", "domain", {"search_domains": ["b"]}),
+        ("delete", "revert", {}),
+    ],
+)
+async def test_without_the_rights_it_is_skipped(
+    do: Do, resolvectl: PretendedSystem, operation: str, verb: str, data: dict[str, Any]
+) -> None:
+    refuse(resolvectl, verb)
+
+    answer = await do(f"network.dns.{operation}", interface_name="eth0", **data)
+
+    assert (answer.status, answer.error, answer.changed) == (
+        osapi.SlotStatus.SKIPPED,
+        f"the agent may not set the DNS of this host ({REFUSED}); run it as root, or let polkit allow it",
+        False,
+    )
+    assert (await do("network.dns.get", interface_name="eth0")).unwrap() == DHCP
+
+
+async def test_what_is_half_done_is_a_failure_and_not_skipped(do: Do, resolvectl: PretendedSystem) -> None:
+    refuse(resolvectl, "domain")
+
+    answer = await do("network.dns.update", interface_name="eth0", servers=["198.51.100.1"], search_domains=["b"])
+
+    assert answer.status is osapi.SlotStatus.FAILED
+    assert "the servers are set, the search domains are not: the agent may not set the DNS of this" in answer.error
+
+
+def refuse(system: PretendedSystem, verb: str) -> None:
+    """Let everybody read, and nobody change what this verb changes."""
+    change = "[ $1 = revert ] || [ $# -gt 2 ]"
+    system.install(
+        "resolvectl", f'if [ $1 = {verb} ] && {{ {change}; }}; then echo "{REFUSED}" >&2; exit 1; fi\n{RESOLVECTL}'
+    )
+
+
 words = st.lists(st.from_regex(r"[0-9a-f.:]{1,30}", fullmatch=True), max_size=20)
 
 

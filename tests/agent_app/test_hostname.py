@@ -86,24 +86,60 @@ async def test_hostnamectl_without_systemd_is_done_without(do: Do, system: Prete
 
 
 async def test_a_refusal_of_hostnamectl_is_a_failure(do: Do, system: PretendedSystem) -> None:
-    system.install("hostnamectl", 'echo "Could not set property: Access denied" >&2; exit 1')
+    system.install("hostnamectl", 'echo "Could not set static hostname: Invalid static hostname" >&2; exit 1')
 
     answer = await do("node.hostname.update", hostname="new-name")
 
     assert answer.status is osapi.SlotStatus.FAILED
-    assert "hostnamectl refused the name (status 1): Could not set property: Access denied" in answer.error
+    assert "hostnamectl refused the name (status 1): Could not set static hostname: Invalid" in answer.error
     assert system.name == "old-name"
 
 
-async def test_what_the_agent_may_not_do_is_a_failure(do: Do, system: PretendedSystem) -> None:
+@pytest.mark.parametrize(
+    "told",
+    [
+        "Could not set static hostname: Access denied",
+        "Could not set pretty hostname: Interactive authentication required.",
+        "Failed to set hostname: Operation not permitted",
+    ],
+)
+async def test_without_the_rights_for_hostnamectl_it_is_skipped(do: Do, system: PretendedSystem, told: str) -> None:
+    system.install("hostnamectl", f'echo "{told}" >&2; exit 1')
+
+    answer = await do("node.hostname.update", hostname="new-name")
+
+    assert (answer.status, answer.error, answer.changed) == (
+        osapi.SlotStatus.SKIPPED,
+        f"the agent may not name this host ({told}); run it as root",
+        False,
+    )
+    assert (system.name, system.hostname_file.exists()) == ("old-name", False)
+
+
+async def test_without_the_rights_for_the_kernel_it_is_skipped(do: Do, system: PretendedSystem) -> None:
     system.refuses = PermissionError(errno.EPERM, "Operation not permitted")
 
     answer = await do("node.hostname.update", hostname="new-name")
 
-    assert (
-        "NotPermittedError: the agent may not name this host: Operation not permitted; run it as root" in answer.error
+    assert (answer.status, answer.error) == (
+        osapi.SlotStatus.SKIPPED,
+        "the agent may not name this host (Operation not permitted); run it as root",
     )
     assert not system.hostname_file.exists()
+
+
+async def test_without_the_rights_for_the_file_it_is_skipped_and_the_old_name_stays(
+    do: Do, system: PretendedSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def protected(name: str) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(system, "keep_hostname", protected)
+
+    answer = await do("node.hostname.update", hostname="new-name")
+
+    assert (answer.status, "(Read-only file system)" in answer.error) == (osapi.SlotStatus.SKIPPED, True)
+    assert system.name == "old-name"
 
 
 async def test_when_the_file_cannot_be_written_the_old_name_stays(

@@ -89,6 +89,18 @@ async def test_without_the_program_it_is_skipped(do: Do) -> None:
     )
 
 
+@pytest.mark.parametrize("told", ["ping: socket: Operation not permitted", "ping: permission denied (are you root?)"])
+async def test_without_the_rights_it_is_skipped(do: Do, system: PretendedSystem, told: str) -> None:
+    system.install("ping", f'echo "{told}" >&2; exit 2')
+
+    answer = await do("network.ping.run", address="192.0.2.1")
+
+    assert (answer.status, answer.error) == (
+        osapi.SlotStatus.SKIPPED,
+        f"the agent may not send pings ({told}); give it CAP_NET_RAW, or run it as root",
+    )
+
+
 async def test_a_ping_that_hangs_is_killed(do: Do, system: PretendedSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("osapi_agent.system._PATIENCE", 0.1)
     system.install("ping", "sleep 300")

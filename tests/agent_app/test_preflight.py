@@ -30,7 +30,7 @@ DNS = "network.dns.get, network.dns.update, network.dns.delete will be skipped: 
 NO_PING = "network.ping.run will be skipped: ping is not installed; install iputils-ping"
 NO_RESOLVECTL = f"{DNS}resolvectl is not installed; install systemd-resolved"
 NO_RESOLVED = f"{DNS}systemd-resolved does not run; start it"
-POLKIT = "will fail unless polkit allows it: the agent is neither root nor has"
+POLKIT = "will be skipped unless polkit allows it: the agent is neither root nor has"
 NO_DNS = f"network.dns.update, network.dns.delete {POLKIT} CAP_NET_ADMIN"
 NO_NAME = f"node.hostname.update {POLKIT} CAP_SYS_ADMIN"
 

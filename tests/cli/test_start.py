@@ -85,20 +85,21 @@ def test_its_server_keeps_the_jobs_and_lets_nobody_in_without_the_token(tmp_path
 
 
 def test_killed_it_takes_its_server_along_and_the_next_start_just_works(tmp_path: Path, nats_binary: Path) -> None:
-    port = ""
+    port, pid = "0", 0
     jobs: list[int] = []
     for _ in range(2):
-        with Service(tmp_path, "start", "--nats", OSAPI_NATS_SERVER_PORT=port or "0") as service:
+        with Service(tmp_path, "start", "--nats", OSAPI_NATS_SERVER_PORT=port) as service:
             said = service.until("ready: ")
             url, server = (word.rstrip(",") for word in said.split() if "://" in word)
-            assert port in {"", server.rpartition(":")[2]}
+            assert port in {"0", server.rpartition(":")[2]}
             port = server.rpartition(":")[2]
             token = (tmp_path / "state" / "osapi" / "token").read_text().strip()
             assert ask(f"{url}/api/node/_any/uptime", token)[0] == 200
             jobs.append(ask(f"{url}/api/job", token)[1]["total_items"])
+            pid = int(said.rpartition(", pid ")[2])
             service.process.kill()
     assert jobs == [1, 2]
-    wait_for_end(int(said.rpartition(", pid ")[2]))
+    wait_for_end(pid)
 
 
 def assert_refused(server: str) -> None:
