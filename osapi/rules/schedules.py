@@ -6,6 +6,7 @@ All functions are pure: they take the record and the time, and return the record
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from math import floor, isfinite
 from typing import TYPE_CHECKING, Final
 
@@ -74,8 +75,9 @@ def check_timing(timing: Timing) -> Timing:
         raise InvalidSettingError(timing.time_zone, "is of no use without cron (time_zone)", "leave it out")
     if timing.every is not None:
         _within("every", timing.every, MIN_EVERY, MAX_SECONDS)
-    if timing.at is not None:
-        _within("at", timing.at, 0.0, MAX_AT)
+    if timing.at is not None and not (isfinite(timing.at) and 0.0 <= timing.at <= MAX_AT):
+        remedy = f"use Unix seconds from 0 to {MAX_AT:.0f}, the year 9000"
+        raise InvalidSettingError(_written(timing.at), "is out of range for at", remedy)
     return timing
 
 
@@ -163,10 +165,19 @@ def begin(schedule: Schedule, zone: tzinfo, now: float, before: Schedule | None)
 
 def _waiting(schedule: Schedule, zone: tzinfo, now: float) -> Schedule:
     due = next_due(schedule, zone, now)
-    if due is None:
-        value = schedule.timing.cron or schedule.timing.at
-        raise InvalidSettingError(value, "has passed, or never comes", "give a moment that is to come")
-    return replace(schedule, next=due)
+    if due is not None:
+        return replace(schedule, next=due)
+    if schedule.timing.at is not None:
+        raise InvalidSettingError(_written(schedule.timing.at), "has passed", "give a moment that is to come")
+    raise InvalidSettingError(schedule.timing.cron, "never comes", "give days that there are")
+
+
+def _written(moment: float) -> str:
+    """Return a moment (Unix seconds) as people write it, as the number that it is where no calendar has it."""
+    try:
+        return datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError):
+        return f"{moment:g}"
 
 
 def pause(schedule: Schedule, now: float) -> Schedule:

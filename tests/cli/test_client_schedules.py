@@ -51,6 +51,11 @@ def test_data_cron_and_zone_are_taken(client: Client) -> None:
             2,
             "'10ms' is too short; write 1s or more",
         ),
+        (
+            ("set", "--name", "x", "--operation", "test.echo", "--at", "2020-01-01T01:00:00+01:00"),
+            2,
+            "'2020-01-01T00:00:00Z': has passed",
+        ),
         (("set", "--name", "x", "--operation", "test.echo", "--cron", "x"), 2, "fields"),
         (("set", "--name", "x", "--operation", "test.echo", "--at", "noon"), 2, "'noon' is no moment; write one as"),
         (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+import re
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,7 +16,18 @@ from msgspec import Raw
 import osapi
 from osapi.rules.records import VERSION
 from osapi.rules.schedule_records import Fired, Schedule, Timing, Work
-from osapi.rules.schedules import begin, carried_out, check_name, coming, decide, forsaken, next_due, pause, resume
+from osapi.rules.schedules import (
+    begin,
+    carried_out,
+    check_name,
+    check_timing,
+    coming,
+    decide,
+    forsaken,
+    next_due,
+    pause,
+    resume,
+)
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = 1_792_886_400.0  # 2026-10-25T00:00Z, an hour before the clocks are put back in Berlin
@@ -122,8 +134,17 @@ def test_a_long_reason_is_cut() -> None:
 
 
 def test_what_never_comes_is_refused() -> None:
-    with pytest.raises(osapi.InvalidSettingError, match="has passed"):
+    moment = datetime.fromtimestamp(NOW, UTC).isoformat().replace("+00:00", "Z")
+    with pytest.raises(osapi.InvalidSettingError, match=f"'{re.escape(moment)}': has passed"):
         begin(schedule(Timing(at=NOW)), UTC, NOW, None)
+
+
+@pytest.mark.parametrize(
+    ("at", "written"), [(-86_400.0, "1969-12-31T00:00:00Z"), (float("nan"), "nan"), (1e300, "1e+300")]
+)
+def test_a_moment_that_no_calendar_has_is_refused(at: float, written: str) -> None:
+    with pytest.raises(osapi.InvalidSettingError, match=f"'{re.escape(written)}': is out of range for at"):
+        check_timing(Timing(at=at))
 
 
 def test_what_is_to_come_is_told_in_order() -> None:
