@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
 import osapi
+from osapi.errors import shown
 from osapi.rules.names import normalise_hostname
 from osapi_api.endpoints import Endpoint, Reply
 from osapi_api.orders import Message, by_whom
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from osapi_api.endpoints import Call
+
+
+_FINGERPRINT: Final = r"^[0-9a-f]{64}$"
 
 
 class PendingAgent(Struct, frozen=True, kw_only=True):
@@ -39,7 +44,12 @@ class PendingAgents(Struct, frozen=True, kw_only=True):
 class KeyQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which key is meant: needed where several wait, or another one is accepted."""
 
-    fingerprint: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None
+    fingerprint: Annotated[str, Meta(extra_json_schema={"pattern": _FINGERPRINT})] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is none, in better words than those of a pattern."""
+        if self.fingerprint is not None and not re.search(_FINGERPRINT, self.fingerprint):
+            raise ValueError(f"{shown(self.fingerprint)} is no fingerprint; give all its 64 digits, 0 to 9 and a to f")
 
 
 async def list_pending(call: Call) -> Reply:

@@ -68,7 +68,10 @@ async def test_what_cannot_be_decided_says_why() -> None:
         assert "2 keys ask to be accepted as web-01" in answer.body["error"]
         for action in ("accept", "reject"):
             assert (await api("POST", f"/agent/db-01/{action}")).status == 404
-            assert (await api("POST", f"/agent/web-01/{action}?fingerprint=abc")).status == 400
+            for wrong in ("abc", "g" * 64, "0" * 65):
+                answer = await api("POST", f"/agent/web-01/{action}?fingerprint={wrong}")
+                assert answer.status == 400
+                assert f"'{wrong}' is no fingerprint; give all its 64 digits, 0 to 9 and a to f" in answer.body["error"]
             assert (await api("POST", f"/agent/web-01/{action}?fingerprint={'0' * 64}")).status == 404
             assert (await api("POST", f"/agent/web-01/{action}?finger=1")).status == 400
 
