@@ -49,7 +49,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     where all of them repeat the row above; in a pipe every row is complete, since each may be picked by itself. The
     columns in `whole` are never wrapped, on however narrow a terminal: an id is there to be copied. Those in `times`
     hold moments (RFC 3339), of which a terminal shows the age. A terminal on which the columns would be too narrow to
-    be read has each row as a list of names and values.
+    be read is not shown those in `spare`; if that does not help, it has each row as a list of names and values.
     """
 
     rows: Sequence[Sequence[str]]
@@ -58,6 +58,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     grouped: int = 0
     whole: frozenset[str] = frozenset()
     times: frozenset[str] = frozenset()
+    spare: frozenset[str] = frozenset()
 
 
 Block: TypeAlias = Heading | Paragraph | Code | Table
@@ -221,9 +222,12 @@ def for_terminal(document: Document, width: int) -> str:
 
 
 def _fitting(block: Block, width: int) -> Iterable[Block]:
-    """Yield a block as it is, or a table whose columns would be too narrow to be read as one list a row."""
-    if not isinstance(block, Table) or not block.columns or _INDENT + sum(_legible(block)) - 1 <= width:
+    """Yield a block as it is, or a table whose columns would be too narrow with fewer, or as one list a row."""
+    if not isinstance(block, Table) or not block.columns or _fits(block, width):
         yield block
+        return
+    if block.spare and _fits(narrower := _without_spare(block), width):
+        yield narrower
         return
     for place, row in enumerate(block.rows):
         if place:
@@ -232,6 +236,16 @@ def _fitting(block: Block, width: int) -> Iterable[Block]:
             (name, _age(cell) if name in block.times else cell) for name, cell in zip(block.columns, row, strict=True)
         ]
         yield Table(rows=[cell for cell in cells if cell[1]], whole=block.whole)
+
+
+def _fits(table: Table, width: int) -> bool:
+    return _INDENT + sum(_legible(table)) - 1 <= width
+
+
+def _without_spare(table: Table) -> Table:
+    kept = [place for place, name in enumerate(table.columns) if name not in table.spare]
+    rows = [[row[place] for place in kept] for row in table.rows]
+    return msgspec.structs.replace(table, columns=[table.columns[place] for place in kept], rows=rows)
 
 
 def _legible(table: Table) -> Iterable[int]:

@@ -242,8 +242,9 @@ def test_the_audit_log_is_listed(client: Client) -> None:
     assert (ended.status, ended.err) == (0, "")
     assert ended.out == (
         "Total: 7, Showing: 1\n"
-        "  TIME                      USER  STATUS  METHOD  PATH                         FROM\n"
-        "  2026-11-26T03:00:00.000Z  ann   202     POST    /api/node/_all/command/exec  192.0.2.7\n"
+        "  ID                                    TIME                      USER  STATUS  REQUEST                  "
+        "         FROM\n"
+        f"  {ENTRY_ID}  2026-11-26T03:00:00.000Z  ann   202     POST /api/node/_all/command/exec  192.0.2.7\n"
     )
     assert asked == ["GET /api/audit?limit=1&offset=2 HTTP/1.1", "GET /api/audit?limit=20&offset=0 HTTP/1.1"]
 

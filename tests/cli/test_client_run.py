@@ -36,6 +36,15 @@ def test_the_fields_of_a_result_are_columns(client: Client) -> None:
     )
 
 
+def test_a_field_of_a_result_is_no_second_column_of_that_name(client: Client) -> None:
+    assert client("run", "test.echo", "-T", "web-01", "--data", '{"hostname": "me", "status": 7, "name": "x"}') == (
+        0,
+        "  HOSTNAME  STATUS  CHANGED  RESULT HOSTNAME  RESULT STATUS  NAME\n"
+        "  web-01    ok      no       me               7              x\n" + ONE,
+        "",
+    )
+
+
 def test_what_is_too_long_for_a_cell_is_below_the_table(client: Client) -> None:
     data = {"size": 3, "list": [{"name": f"entry {number}"} for number in range(20)]}
     ended = client("run", "test.echo", "-T", "web-01", "--data", json.dumps(data))

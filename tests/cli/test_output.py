@@ -163,3 +163,16 @@ def test_what_would_be_too_narrow_to_be_read_is_a_list_a_row() -> None:
         "  STATUS  completed",
         "  HOST    web-02",
     ]
+
+
+def test_a_narrow_terminal_is_not_shown_what_is_to_spare() -> None:
+    table = Table(
+        columns=("ID", "FROM", "REQUEST"),
+        whole=frozenset({"ID"}),
+        spare=frozenset({"FROM"}),
+        rows=[("0199c0de-7a11-7abc-8def-0123456789ab", "192.0.2.7", "GET /api/job")],
+    )
+
+    heads = {width: without_style(for_terminal([table], width)).splitlines()[0].split() for width in (70, 55, 40)}
+    assert heads == {70: ["ID", "FROM", "REQUEST"], 55: ["ID", "REQUEST"], 40: ["ID", table.rows[0][0]]}
+    assert for_pipe([table]).split()[:3] == ["ID", "FROM", "REQUEST"]

@@ -47,7 +47,7 @@ def list_entries(flags: Flags, limit: int, offset: int) -> int:
     type=WORDS,
     required=True,
     metavar="ID",
-    help="The id of the entry, as `osapi client audit list --json` tells it.",
+    help="The id of the entry, as `osapi client audit list` shows it.",
 )
 @global_flags
 @click.pass_obj

@@ -37,9 +37,19 @@ def _list(found: shapes.AuditList) -> Iterator[Block]:
     yield Paragraph(f"Total: {found.total_items}, Showing: {len(found.items)}")
     if found.items:
         yield Table(
-            columns=("TIME", "USER", "STATUS", "METHOD", "PATH", "FROM"),
+            columns=("ID", "TIME", "USER", "STATUS", "REQUEST", "FROM"),
+            whole=frozenset({"ID"}),
+            times=frozenset({"TIME"}),
+            spare=frozenset({"FROM"}),
             rows=[
-                (each.timestamp, each.user, str(each.response_code), each.method, each.path, each.source_ip)
+                (
+                    each.id,
+                    each.timestamp,
+                    each.user,
+                    str(each.response_code),
+                    f"{each.method} {each.path}",
+                    each.source_ip,
+                )
                 for each in found.items
             ],
         )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 from osapi_cli.output import Block
 
 _MAX_COLUMNS: Final = 8
+_TAKEN: Final = frozenset({"HOSTNAME", "STATUS", "ERROR"})
 _MAX_CELL: Final = 100  # characters of a list or object that are still read in one cell
 
 
@@ -86,9 +87,14 @@ def _view(results: Results) -> View[AnyRow]:
         return View(AnyRow, ("CHANGED", "RESULT"), lambda row: [(_yes(row), compact(row.data))])
     return View(
         AnyRow,
-        ("CHANGED", *(name.upper() for name in names)),
+        ("CHANGED", *map(_column, names)),
         lambda row: [(_yes(row), *(_cell(row.data, name) for name in names))],
     )
+
+
+def _column(name: str) -> str:
+    # Beside the host that answered may stand the hostname that it answered.
+    return f"RESULT {name.upper()}" if name.upper() in _TAKEN else name.upper()
 
 
 def _fields(data: Any) -> Sequence[str]:
