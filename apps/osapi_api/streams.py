@@ -3,7 +3,7 @@
 Rules:
   1. Each reader has a buffer of a few events. While that is full the source waits for it, and holds no more than what
      it would tell next. Whoever takes nothing for too long is cut off by `serve`.
-  2. Where nothing happens, a comment tells every 15 seconds that the stream is alive.
+  2. Where nothing happens, a comment tells every 5 seconds that the stream is alive.
   3. A stream ends when its source does, when its reader leaves, when the token expires, and when the server stops: then
      with an event `stopping`, so that the reader asks another one, from its last event on.
   4. All that a stream holds is freed when it ends: its tasks are in a nursery inside the request's.
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from osapi_api.endpoints import Api, Tell, Write
 
-# In seconds. Proxies close what is silent, most of them after a minute.
-ALIVE: Final = 15.0
+# In seconds. Proxies close what is silent after a minute, and whoever reads wants to know soon that a server is gone.
+ALIVE: Final = 5.0
 
 # After so many milliseconds a browser asks again.
 RETRY: Final = 2000

@@ -7,17 +7,15 @@ import re
 import signal
 import time
 from signal import SIGINT, SIGTERM
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx2
 import pytest
 
 from tests.cli.program import SIGNALS, finish, on_terminal, osapi, shell, start, with_screen, without_style
-from tests.cli.serving import token_of
+from tests.cli.serving import Service, answer, answering, stream, token_of
 
-if TYPE_CHECKING:
-    from tests.cli.serving import Service
-
+ID = "0199c0de-7a11-7abc-8def-0123456789ab"
 SLEEP = ("client", "run", "test.sleep", "-T", "group:web", "--data")
 LINE = re.compile(r"\r\x1b\[K")
 
@@ -131,6 +129,18 @@ def test_a_job_that_is_watched_tells_how_far_it_is(service: Service) -> None:
     assert process.returncode == 1
     assert f"Job {job_id} is cancelled" in out
     assert LINE.split(screen.sent)[-1] == ""
+
+
+def test_what_is_said_of_the_stream_takes_the_place_of_the_line() -> None:
+    job = answer(200, json.dumps({"id": ID, "status": "processing"}).encode())
+    end = json.dumps({"job_id": ID, "status": "completed", "summary": "completed"})
+    with answering(job, stream("retry: 1", ""), stream("event: end", f"data: {end}", "")) as (url, _):
+        here = Service(url, "token")
+        with with_screen("client", "job", "watch", "--job-id", ID, **here.environment()) as (process, screen):
+            sent = screen.until("nothing that is ever sent")
+    assert process.returncode == 0
+    told = f"osapi: the stream of {url} broke off; it is asked for again from where it was\n"
+    assert any(part.startswith(told) for part in LINE.split(sent))
 
 
 # --- Interrupted ---------------------------------------------------------------------------------------------

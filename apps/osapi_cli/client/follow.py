@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from osapi_cli.client.server import Server
 
-# Seconds. The server says something every 15 s. One that is restarted or replaced is back within two minutes.
-_SILENCE: Final = 45.0
+# Seconds. The server says something every 5 s. One that is restarted or replaced is back within two minutes.
+_SILENCE: Final = 20.0
 _GIVE_UP: Final = 120.0
 _RETRY: Final = 2.0
 _MAX_RETRY: Final = 15.0
@@ -29,11 +29,17 @@ _TYPE: Final = "text/event-stream"
 
 
 async def follow(
-    http: httpx2.AsyncClient, server: Server, path: str, take: Callable[[Event], bool], *, quiet: bool = False
+    http: httpx2.AsyncClient,
+    server: Server,
+    path: str,
+    take: Callable[[Event], bool],
+    *,
+    tell: Callable[[str], None],
 ) -> None:
     """Give `take` every event of a stream, in order and once, until it returns True.
 
-    Where the stream breaks off before that, it is asked for again from the last event on, which is told unless `quiet`.
+    Where the stream breaks off before that, it is asked for again from the last event on; `tell` is given that, and why
+    the server does not answer then.
 
     Raises:
         UnavailableError: the server was not there, or was away for two minutes.
@@ -43,7 +49,7 @@ async def follow(
     parser = Parser()
     lost_at: float | None = None
     pause = 0.0
-    connected = False
+    connected = is_away = False
     while True:
         heard = parser.last_id
         broken: UnavailableError | None = None
@@ -58,11 +64,14 @@ async def follow(
                 raise
         now = trio.current_time()
         if lost_at is None or parser.last_id != heard:
-            lost_at, pause = now, parser.retry or _RETRY
-            if not quiet:
-                exits.tell(f"the stream of {server.url} broke off; it is asked for again from where it was")
-        if broken is not None and now - lost_at > _GIVE_UP:
-            raise broken
+            lost_at, pause, is_away = now, parser.retry or _RETRY, False
+            tell(f"the stream of {server.url} broke off; it is asked for again from where it was")
+        elif broken is not None:
+            if now - lost_at > _GIVE_UP:
+                raise broken
+            if not is_away:
+                tell(f"{broken}; it is asked again for {_GIVE_UP:g} s")
+            is_away = True
         await trio.sleep(pause)
         pause = min(2 * pause, _MAX_RETRY)
         parser = Parser(parser.last_id, parser.retry)
@@ -85,7 +94,7 @@ async def _read(
             with trio.CancelScope(shield=True, deadline=trio.current_time() + 1.0):
                 await response.aclose()
     except httpx2.HTTPError as error:
-        raise unreachable(server, error) from error
+        raise unreachable(server, error, only_reads=True) from error
     except (TooLargeError, msgspec.DecodeError) as error:
         raise RefusedError(f"the server's stream cannot be understood: {error}", exits.FAILED) from error
 

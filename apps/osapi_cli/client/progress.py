@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from osapi_cli.exits import printable
+from osapi_cli import exits
 from osapi_cli.human import duration
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Line:
     def show(self, text: str) -> None:
         """Write it anew, cut to the terminal."""
         width = shutil.get_terminal_size().columns - 1
-        self._write(_CLEAR + printable(text)[:width])
+        self._write(_CLEAR + exits.printable(text)[:width])
         self._shown = True
 
     def clear(self) -> None:
@@ -43,6 +43,11 @@ class Line:
         if self._shown:
             self._write(_CLEAR)
             self._shown = False
+
+    def tell(self, text: str) -> None:
+        """Say something on stderr in its place."""
+        self.clear()
+        exits.tell(text)
 
     def _write(self, text: str) -> None:
         with suppress(OSError):

@@ -33,7 +33,7 @@ _ABSENT: Final = frozenset(
 )
 
 
-_UNCERTAIN: Final = "what was asked of it may be done all the same"
+_UNCERTAIN: Final = "; what was asked of it may be done all the same"
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,12 +88,14 @@ def stranger(server: Server, response: httpx2.Response) -> UnavailableError:
     return UnavailableError(f"what answers at {server.url} is not the osapi API ({told}); check {server.url_from}")
 
 
-def unreachable(server: Server, error: httpx2.HTTPError | httpx2.InvalidURL) -> UnavailableError:
-    """Return the error for a request that was not answered."""
-    return UnavailableError(f"the server at {server.url} {_reason(server, error)}")
+def unreachable(
+    server: Server, error: httpx2.HTTPError | httpx2.InvalidURL, *, only_reads: bool = False
+) -> UnavailableError:
+    """Return the error for a request that was not answered; it may have been heard all the same."""
+    return UnavailableError(f"the server at {server.url} {_reason(server, error, '' if only_reads else _UNCERTAIN)}")
 
 
-def _reason(server: Server, error: httpx2.HTTPError | httpx2.InvalidURL) -> str:
+def _reason(server: Server, error: httpx2.HTTPError | httpx2.InvalidURL, uncertain: str) -> str:
     check = f"check {server.url_from}"
     if untrusted := _find(error, ssl.SSLCertVerificationError):
         return f"cannot be trusted: {untrusted.verify_message}; $SSL_CERT_FILE may name the authority's certificate"
@@ -110,9 +112,9 @@ def _reason(server: Server, error: httpx2.HTTPError | httpx2.InvalidURL) -> str:
         (httpx2.ConnectTimeout, f"did not take the connection in time; {check}"),
         (httpx2.ConnectError, f"cannot be reached: {_words(error)}; {check}"),
         (httpx2.ProxyError, f"cannot be reached through the proxy of the environment: {told}"),
-        (httpx2.TimeoutException, f"did not answer in time; {_UNCERTAIN}"),
-        (httpx2.RemoteProtocolError, f"broke the connection, or speaks no HTTP; {_UNCERTAIN}"),
-        (httpx2.NetworkError, f"broke the connection; {_UNCERTAIN}"),
+        (httpx2.TimeoutException, f"did not answer in time{uncertain}"),
+        (httpx2.RemoteProtocolError, f"broke the connection, or speaks no HTTP{uncertain}"),
+        (httpx2.NetworkError, f"broke the connection{uncertain}"),
     )
     return next((reason for kind, reason in reasons if isinstance(error, kind)), f"cannot be asked: {told}; {check}")
 

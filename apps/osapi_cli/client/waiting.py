@@ -127,7 +127,7 @@ class _Asked:
         job = await send(http, server, Request(method="GET", path=f"/job/{part(self._job_id)}"))
         expected = job.read(shapes.Job).expected
         self._hosts = 1 if expected is None else len(expected)
-        await follow(http, server, f"/job/{part(self._job_id)}/events", self._take, quiet=True)
+        await follow(http, server, f"/job/{part(self._job_id)}/events", self._take, tell=lambda _: None)
 
     def _take(self, event: Event) -> bool:
         if event.event in shapes.ENDS:

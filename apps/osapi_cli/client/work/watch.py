@@ -56,7 +56,7 @@ class _Watched(ABC):
         async with background() as nursery:
             if progress.can_be_seen():
                 nursery.start_soon(progress.keep_showing, self.line, self._text)
-            await follow(http, server, path, self._take)
+            await follow(http, server, path, self._take, tell=self.line.tell)
         return status_of(self.status)
 
     def _text(self) -> str:
