@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from quart import Blueprint, request
@@ -121,14 +122,15 @@ def _add(blueprint: Blueprint, api: Api, endpoint: Endpoint) -> None:
 
 
 def _nothing(api: Api, endpoints: Sequence[Endpoint]) -> Callable[..., Awaitable[Response]]:
-    everything = _adapter(endpoints)
-    public = _adapter([endpoint for endpoint in endpoints if endpoint.permission is None])
+    # Rules take their time to be compiled: not before somebody asks for what is not there.
+    everything = cache(lambda: _adapter(endpoints))
+    public = cache(lambda: _adapter([endpoint for endpoint in endpoints if endpoint.permission is None]))
 
     async def nothing(path: str = "") -> Response:
         return await answer_nothing(
             api,
-            lambda: sorted(everything.allowed_methods(f"/{path}")),
-            public=lambda: bool(public.allowed_methods(f"/{path}")),
+            lambda: sorted(everything().allowed_methods(f"/{path}")),
+            public=lambda: bool(public().allowed_methods(f"/{path}")),
         )
 
     return nothing
