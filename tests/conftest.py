@@ -1,4 +1,4 @@
-"""A real nats-server: one for all tests of a run, or one of a test's own that it may kill."""
+"""How properties are tested, and a real nats-server: one for all tests of a run, or a test's own that it may kill."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from hypothesis import HealthCheck, settings
 from msgspec.structs import replace
 
 from osapi_nats.server import Server, ServerNotFoundError, ServerSettings, find_server, run_server
@@ -17,6 +18,12 @@ from osapi_nats.server.run import told_port
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+# A property holds however slow the machine is. What is drawn is the same in each run: what fails does so again, and on
+# every machine; `--hypothesis-profile=anew` draws something else each time.
+settings.register_profile("anew", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", settings.get_profile("anew"), derandomize=True)
+settings.load_profile("same")
 
 # Room to promise, which takes none: a bucket of a test may reserve more than a small disk has.
 _SETTINGS: Final = ServerSettings(port=0, max_memory=4 << 30, max_file=64 << 30)

@@ -123,7 +123,7 @@ async def api() -> AsyncIterator[Rest]:
 @pytest.fixture(params=["memory", "nats"])
 async def both(request: pytest.FixtureRequest) -> AsyncIterator[Rest]:
     """The same over the broker in memory, and over a namespace of its own on a real server."""
-    quick: dict[str, Any] = {"heartbeat": 0.1, "registry_ttl": 1.0, "storage": "memory"}
+    quick: dict[str, Any] = {"heartbeat": 0.1, "storage": "memory"}
     if request.param == "memory":
         async with fleet(**quick) as rest:
             yield rest

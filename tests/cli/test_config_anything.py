@@ -34,7 +34,7 @@ def is_proper(outcome: Configuration | list[str]) -> bool:
     return bool(outcome) and not any("\n" in told for told in outcome)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(path=st.sampled_from(PATHS), junk=_JUNK)
 def test_anything_anywhere_is_taken_or_refused(files: Files, path: str, junk: object) -> None:
     for name in reversed(path.split(".")):
@@ -43,7 +43,7 @@ def test_anything_anywhere_is_taken_or_refused(files: Files, path: str, junk: ob
     assert is_proper(outcome(files, as_yaml(junk)))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(text=st.binary())
 def test_any_bytes_are_taken_or_refused(files: Files, text: bytes) -> None:
     assert is_proper(outcome(files, text))

@@ -208,4 +208,4 @@ class BucketMachine(RuleBasedStateMachine):
 
 
 TestBucketMachine = BucketMachine.TestCase
-TestBucketMachine.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+TestBucketMachine.settings = settings(max_examples=150, stateful_step_count=25)

@@ -259,4 +259,4 @@ class ConsumerMachine(RuleBasedStateMachine):
 
 
 TestConsumerMachine = ConsumerMachine.TestCase
-TestConsumerMachine.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
+TestConsumerMachine.settings = settings(max_examples=300, stateful_step_count=30)

@@ -237,4 +237,4 @@ def same(message: Message | None, wanted: list[Kept]) -> bool:
 
 
 TestStreamMachine = StreamMachine.TestCase
-TestStreamMachine.settings = settings(max_examples=200, stateful_step_count=25, deadline=None)
+TestStreamMachine.settings = settings(max_examples=200, stateful_step_count=25)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import signal
 import threading
 from contextlib import asynccontextmanager, contextmanager
 from secrets import token_hex
 from time import monotonic, sleep
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
 from osapi_nats.options import Options
+from osapi_nats.server import Cluster, ServerSettings, run_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -81,6 +83,19 @@ def kill_unnoticed(server: Server) -> None:
     """Kill the server and let its end arrive while Trio is not looking."""
     os.kill(server.pid, signal.SIGKILL)
     sleep(0.1)
+
+
+@asynccontextmanager
+async def run_member(
+    name: str, *routes: str, grace: float = 5.0, **settings: Any
+) -> AsyncGenerator[tuple[Server, str]]:
+    """Run a member of a cluster, all its ports free ones; the block gets it, and the route by which others join."""
+    lines: list[str] = []
+    given = ServerSettings(port=0, name=name, cluster=Cluster(name="c", port=-1, routes=routes), **settings)
+    async with run_server(given, log=lines.append, grace=grace) as server:
+        await until(lambda: any("for route connections on" in line for line in lines))
+        (route,) = re.findall(r"for route connections on (\S+)", "\n".join(lines))
+        yield server, route
 
 
 def our_threads() -> list[str]:

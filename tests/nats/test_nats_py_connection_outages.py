@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +12,7 @@ from osapi.errors import DisconnectedError
 from osapi_nats.nats_py import dial, open_connection
 from osapi_nats.nats_py.servers import pause
 from osapi_nats.options import Options
-from osapi_nats.server import Cluster, Server, ServerSettings, run_server
+from osapi_nats.server import Server, ServerSettings, run_server
 from tests.nats.connections import (
     PATIENCE,
     ends_soon,
@@ -24,6 +23,7 @@ from tests.nats.connections import (
     options_of,
     record,
     record_states,
+    run_member,
     until,
 )
 
@@ -183,16 +183,13 @@ async def test_another_server_of_the_url_takes_over(private_server: Server) -> N
 
 
 async def test_a_server_that_the_first_has_told_of_takes_over() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        meeting = probe.getsockname()[1]
     no_jetstream: dict[str, Any] = {"jetstream": False}
-    one = ServerSettings(port=0, name="one", cluster=Cluster(name="c", port=meeting), options=no_jetstream)
-    cluster = Cluster(name="c", port=-1, routes=(f"127.0.0.1:{meeting}",))
-    two = ServerSettings(port=0, name="two", cluster=cluster, options=no_jetstream)
-    async with run_server(one) as first, open_connection(options_of(first)) as connection:
+    async with (
+        run_member("one", options=no_jetstream) as (first, route),
+        open_connection(options_of(first)) as connection,
+    ):
         assert connection.server.name == "one"
-        async with run_server(two):
+        async with run_member("two", route, options=no_jetstream):
             await until(lambda: _knows_two(connection))
             await first.kill()
             await until(lambda: connection.is_up and connection.server.name == "two")

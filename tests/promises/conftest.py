@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
     from osapi.transport import Transport
 
+# No lease and no registration runs out because the machine was held up for a while; a test that waits for that sets a
+# shorter time.
 SETTINGS = osapi.Settings(
-    ack_wait=2.0,
+    ack_wait=10.0,
     job_ttl=60.0,
     within=20.0,
     heartbeat=0.2,
-    registry_ttl=1.0,
+    registry_ttl=10.0,
     drain=2.0,
     max_bytes=8 << 20,
     storage="memory",

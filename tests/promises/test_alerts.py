@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
+from msgspec.structs import replace
 
 import osapi
 from osapi.nursery import background
@@ -52,6 +53,11 @@ async def controller(world: World, told: Told, **options: Any) -> AsyncGenerator
     async with world.client() as client, background() as nursery:
         await nursery.start(partial(client.fleet.alert, told, **options))
         yield client
+
+
+def miss_soon(world: World) -> None:
+    """Let agents be missed after a time that a test may wait for."""
+    world.settings = replace(world.settings, registry_ttl=2.0)
 
 
 async def rounds(world: World, number: int = 4) -> None:
@@ -115,6 +121,7 @@ async def test_it_is_told_again_after_the_interval(world: World) -> None:
 
 
 async def test_one_that_was_killed_is_missed_and_one_that_left_is_not(world: World) -> None:
+    miss_soon(world)
     told = Told()
     async with controller(world, told) as client:
         async with world.agent("orderly"):
@@ -144,6 +151,7 @@ async def leave_behind(world: World, host: str) -> None:
 
 
 async def test_one_that_is_forgotten_is_missed_no_longer(world: World) -> None:
+    miss_soon(world)
     told = Told()
     async with controller(world, told, renotify=0.5) as client:
         await leave_behind(world, "killed")
@@ -157,6 +165,7 @@ async def test_one_that_is_forgotten_is_missed_no_longer(world: World) -> None:
 
 
 async def test_what_cannot_be_read_silences_nobody(world: World) -> None:
+    miss_soon(world)
     told = Told()
     async with world.connect() as wire:
         state = await wire.bucket(state_bucket(world.settings))

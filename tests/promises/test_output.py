@@ -127,6 +127,7 @@ async def test_a_cancelled_job_says_how_far_it_came(world: World) -> None:
 
 
 async def test_who_has_lost_the_lease_shows_nothing_more(world: World) -> None:
+    world.settings = replace(world.settings, ack_wait=2.0)
     async with (
         world.agent("a", operations=operations) as agent,
         world.client(operations=operations) as client,

@@ -65,7 +65,7 @@ class Fleet(RuleBasedStateMachine):
 
 
 TestFleet = Fleet.TestCase
-TestFleet.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestFleet.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_matches_agents_that_declare_the_label_or_one_below_it() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,15 +12,15 @@ import trio
 from osapi.errors import DisconnectedError
 from osapi_nats.connection import Incoming
 from osapi_nats.native import open_connection
-from osapi_nats.server import Cluster, Server, ServerSettings, run_server
 from osapi_nats.urls import parse_url
-from tests.nats.connections import PATIENCE, freeze, options_of, record, request, until
+from tests.nats.connections import PATIENCE, freeze, options_of, record, request, run_member, until
 from tests.nats.native.farm import States
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from osapi_nats.connection import Connection
+    from osapi_nats.server import Server
 
 pytestmark = pytest.mark.usefixtures("nats_binary")
 
@@ -145,20 +144,12 @@ async def test_the_block_ends_though_the_server_hangs(private_server: Server) ->
     assert not connection.is_up
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGUSR2])
 async def test_a_server_that_was_told_of_takes_over(end: signal.Signals) -> None:
-    meeting = free_port()
-    one = ServerSettings(port=0, name="one", cluster=Cluster(name="c", port=meeting), options=NO_JETSTREAM)
-    cluster = Cluster(name="c", port=-1, routes=(f"127.0.0.1:{meeting}",))
-    two = ServerSettings(port=0, name="two", cluster=cluster, options=NO_JETSTREAM)
-    async with run_server(one, grace=0.2) as first, run_server(two) as second:
+    async with (
+        run_member("one", grace=0.2, options=NO_JETSTREAM) as (first, route),
+        run_member("two", route, options=NO_JETSTREAM) as (second, _),
+    ):
         # Whoever asks now is told of the other, or will be.
         async with open_connection(options_of(second)) as other, open_connection(options_of(first)) as connection:
             states = States(connection)
