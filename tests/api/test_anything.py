@@ -96,7 +96,7 @@ requests = st.tuples(lines(), bodies, tokens, headers)
 
 
 @settings(
-    max_examples=35,
+    max_examples=20,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example, HealthCheck.data_too_large],
 )
 @given(st.lists(requests, min_size=60, max_size=60))

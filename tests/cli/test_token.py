@@ -1,4 +1,4 @@
-"""`osapi token` as a process."""
+"""`osapi token`: tokens made and checked with the key that a configuration or `osapi start` holds."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from osapi_api import Security
-from tests.api.conftest import KEY
 from tests.cli.program import osapi
+from tests.cli.services import KEY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from tests.cli.program import Ended
+
+    Here = Callable[..., Ended]
 
 
 @pytest.fixture
@@ -34,15 +39,15 @@ def test_a_token_is_made_and_checked(file: str) -> None:
     assert checked.out.startswith("Subject: ann\nRoles: deploy, read\nPermissions: those of its roles\nExpires: 20")
 
 
-def test_json(file: str) -> None:
-    made = osapi("token", "generate", "-j", "-f", file, "-r", "admin", "-u", "ann", "-p", "node:read")
-    checked = osapi("token", "validate", "-j", "-f", file, "-t", json.loads(made.out)["token"])
+def test_json(file: str, here: Here) -> None:
+    made = here("token", "generate", "-j", "-f", file, "-r", "admin", "-u", "ann", "-p", "node:read")
+    checked = here("token", "validate", "-j", "-f", file, "-t", json.loads(made.out)["token"])
 
     shown = json.loads(checked.out)
     assert (shown["subject"], shown["roles"], shown["permissions"]) == ("ann", ["admin"], ["node:read"])
 
 
-def test_what_cannot_be(file: str) -> None:
+def test_what_cannot_be(file: str, here: Here) -> None:
     for arguments, status, told in (
         (("validate", "-t", "x.y.z"), 1, "the token cannot be read"),
         (("validate", "-t", Security("x" * 32).generate("ann", roles=["read"])), 1, "signature"),
@@ -51,40 +56,41 @@ def test_what_cannot_be(file: str) -> None:
         (("generate", "-u", "ann"), 2, "--role"),
         (("generate", "-u", "ann", "-r", "read", "--days", "0"), 2, "--days"),
     ):
-        ended = osapi("token", *arguments, "-f", file)
+        ended = here("token", *arguments, "-f", file)
         assert (ended.status, ended.out) == (status, "")
         assert told in ended.err
         assert KEY not in ended.err
 
 
-def test_without_a_key(tmp_path: Path) -> None:
+def test_without_a_key(tmp_path: Path, here: Here) -> None:
     empty = tmp_path / "osapi.yaml"
     empty.write_text("", encoding="utf-8")
-    ended = osapi("token", "generate", "-f", str(empty), "-u", "ann", "-r", "read")
+    ended = here("token", "generate", "-f", str(empty), "-u", "ann", "-r", "read")
 
     assert ended.status == 78
     assert "controller.api.security.signing_key: is required" in ended.err
 
 
-def test_without_a_file_the_key_is_that_of_osapi_start(tmp_path: Path) -> None:
+def test_without_a_file_the_key_is_that_of_osapi_start(
+    tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state = tmp_path / "osapi"
     state.mkdir(mode=0o700)
     (state / "signing-key").write_text(f"{KEY}\n", encoding="utf-8")
     (state / "signing-key").chmod(0o600)
-    places = {"XDG_STATE_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
 
-    made = osapi("token", "generate", "-u", "ann", "-r", "read", **places)
+    made = here("token", "generate", "-u", "ann", "-r", "read")
     assert (made.status, made.err) == (0, "")
     assert Security(KEY).validate(made.out.strip()).roles == ("read",)
-    assert osapi("token", "validate", "-t", made.out.strip(), **places).status == 0
+    assert here("token", "validate", "-t", made.out.strip()).status == 0
 
     # A configured key is used instead, and one that others can read is not.
     other = "o" * 32
-    told = osapi(
-        "token", "generate", "-u", "a", "-r", "read", OSAPI_CONTROLLER_API_SECURITY_SIGNING_KEY=other, **places
-    )
+    with monkeypatch.context() as configured:
+        configured.setenv("OSAPI_CONTROLLER_API_SECURITY_SIGNING_KEY", other)
+        told = here("token", "generate", "-u", "a", "-r", "read")
     assert Security(other).validate(told.out.strip()).subject == "a"
     (state / "signing-key").chmod(0o644)
-    refused = osapi("token", "generate", "-u", "ann", "-r", "read", **places)
+    refused = here("token", "generate", "-u", "ann", "-r", "read")
     assert (refused.status, refused.out) == (78, "")
     assert "has mode 0644" in refused.err
