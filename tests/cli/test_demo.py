@@ -2,12 +2,19 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
 from tests.cli.program import on_terminal, osapi, without_style
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.cli.program import Ended
+
+    Here = Callable[..., Ended]
 
 BOXES = set("─━│┃┌┐└┘├┤┬┴┼╭╮╰╯")
 
@@ -21,15 +28,15 @@ ANSWERED = {
 }
 
 
-def demo_json(*arguments: str) -> dict[str, Any]:
-    ended = osapi("demo", "--json", *arguments)
+def demo_json(here: Here, *arguments: str) -> dict[str, Any]:
+    ended = here("demo", "--json", *arguments)
     assert (ended.status, ended.err) == (0, "")
     document: dict[str, Any] = json.loads(ended.out)
     return document
 
 
-def test_json_tells_who_answered_what() -> None:
-    document = demo_json()
+def test_json_tells_who_answered_what(here: Here) -> None:
+    document = demo_json(here)
 
     assert [agent["hostname"] for agent in document["agents"]] == ["db-01", "web-01", "web-02"]
     jobs = {job["target"]: job for job in document["jobs"]}
@@ -41,8 +48,8 @@ def test_json_tells_who_answered_what() -> None:
             assert list(jobs[target]["responses"]) == hosts
 
 
-def test_json_holds_raw_values_of_this_host() -> None:
-    jobs = {job["target"]: job for job in demo_json()["jobs"]}
+def test_json_holds_raw_values_of_this_host(here: Here) -> None:
+    jobs = {job["target"]: job for job in demo_json(here)["jobs"]}
 
     [answer] = jobs["_any"]["responses"].values()
     assert answer["data"] == {"hostname": socket.gethostname()}
@@ -52,8 +59,8 @@ def test_json_holds_raw_values_of_this_host() -> None:
     assert set(status["load_average"]) == {"1min", "5min", "15min"}
 
 
-def test_json_tells_each_job_from_submitted_to_completed() -> None:
-    for job in demo_json()["jobs"]:
+def test_json_tells_each_job_from_submitted_to_completed(here: Here) -> None:
+    for job in demo_json(here)["jobs"]:
         events = [(event["event"], event["hostname"]) for event in job["timeline"]]
         assert events[0] == ("submitted", "")
         assert [event["timestamp"] for event in job["timeline"]] == sorted(e["timestamp"] for e in job["timeline"])
@@ -62,8 +69,8 @@ def test_json_tells_each_job_from_submitted_to_completed() -> None:
 
 
 @pytest.mark.parametrize("arguments", [("-j", "demo"), ("demo", "-j"), ("--json", "demo", "--json")])
-def test_the_flag_means_the_same_before_and_after_the_command(arguments: tuple[str, ...]) -> None:
-    ended = osapi(*arguments)
+def test_the_flag_means_the_same_before_and_after_the_command(here: Here, arguments: tuple[str, ...]) -> None:
+    ended = here(*arguments)
 
     assert ended.status == 0
     assert set(json.loads(ended.out)) == {"agents", "jobs"}
@@ -141,8 +148,8 @@ def test_a_terminal_that_knows_plain_text_only_gets_it() -> None:
 # --- Targets of one's own ------------------------------------------------------------------------------------
 
 
-def test_targets_of_ones_own_are_asked_in_order() -> None:
-    jobs = demo_json("--target", "group:db", "-T", "WEB-01")["jobs"]
+def test_targets_of_ones_own_are_asked_in_order(here: Here) -> None:
+    jobs = demo_json(here, "--target", "group:db", "-T", "WEB-01")["jobs"]
 
     assert [(job["target"], list(job["responses"])) for job in jobs] == [
         ("group:db", ["db-01"]),
@@ -166,8 +173,8 @@ def test_targets_of_ones_own_are_asked_in_order() -> None:
     ],
 )
 @pytest.mark.parametrize("json_too", [False, True])
-def test_a_bad_target_is_told_on_one_line(target: str, status: int, told: str, json_too: bool) -> None:
-    ended = osapi("demo", "--target", target, *["--json"] * json_too)
+def test_a_bad_target_is_told_on_one_line(here: Here, target: str, status: int, told: str, json_too: bool) -> None:
+    ended = here("demo", "--target", target, *["--json"] * json_too)
 
     assert (ended.status, ended.out) == (status, "")
     assert told in ended.err
@@ -175,8 +182,8 @@ def test_a_bad_target_is_told_on_one_line(target: str, status: int, told: str, j
     assert ended.err.count("\n") == 1
 
 
-def test_debug_shows_where_an_error_comes_from() -> None:
-    ended = osapi("-d", "demo", "--target", "web-99")
+def test_debug_shows_where_an_error_comes_from(here: Here) -> None:
+    ended = here("-d", "demo", "--target", "web-99")
 
     assert ended.status == 1
     assert ended.err.startswith("Traceback")
