@@ -1,8 +1,9 @@
-"""How properties are tested, and a real nats-server: one for all tests of a run, or a test's own that it may kill."""
+"""What all tests rely on, and a real nats-server: one for all tests of a run, or a test's own that it may kill."""
 
 from __future__ import annotations
 
 import os
+import signal
 from subprocess import DEVNULL, STDOUT, Popen, TimeoutExpired
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,10 @@ from osapi_nats.server.run import told_port
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+# Who is started in the background by a shell ignores SIGINT, and so would the programs that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A property holds however slow the machine is. What is drawn is the same in each run: what fails does so again, and on
 # every machine; `--hypothesis-profile=anew` draws something else each time.
