@@ -1,4 +1,4 @@
-"""What happens, as it happens: the events and the output of a job, and the changes of all jobs and agents."""
+"""What happens, as it happens: to a job, to a rollout, to all jobs and agents; and what a job writes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from osapi_api.dispatch import authorise
 from osapi_api.endpoints import Endpoint, Reply, ServerSentEvent
 from osapi_api.jobs import index_of
 from osapi_api.problems import Problem, ProblemError
+from osapi_api.rollouts import RolloutDetail, rollout_detail
 from osapi_api.views import timestamp
 
 if TYPE_CHECKING:
@@ -104,6 +105,22 @@ def _output(handle: osapi.JobHandle, chunk: osapi.Chunk, mark: str) -> ServerSen
     return ServerSentEvent("output", data, mark)
 
 
+async def rollout_events(call: Call) -> Reply:
+    """Tell a rollout as it is, and again each time that it has changed, until it is over."""
+    _admit(call)
+    rollouts, rollout_id = call.api.client.rollouts, call.path["rollout_id"]
+    # What is wrong is told before the answer begins.
+    await rollouts.get(rollout_id)
+
+    async def tell(write: Write) -> None:
+        async with aclosing(rollouts.follow(rollout_id)) as states:
+            async for rollout in states:
+                detail = rollout_detail(rollout)
+                await write(ServerSentEvent("rollout", detail, detail.updated))
+
+    return Reply(events=tell)
+
+
 async def events(call: Call) -> Reply:
     """Tell the changes of all jobs, and of the agents to who may see those, from now or from the last event on."""
     _admit(call)
@@ -165,6 +182,16 @@ ENDPOINTS: Final = (
         handler=job_output,
         permission="job:read",
         events={"output": shapes.JobOutput, "end": shapes.JobEnd},
+        answers={200: str, 400: Problem, 404: Problem, 429: Problem},
+    ),
+    Endpoint(
+        name="rollout_events",
+        method="GET",
+        path="/rollout/<rollout_id>/events",
+        summary="Follow one rollout, until it is over",
+        handler=rollout_events,
+        permission="job:read",
+        events={"rollout": RolloutDetail},
         answers={200: str, 400: Problem, 404: Problem, 429: Problem},
     ),
     Endpoint(

@@ -101,12 +101,12 @@ async def list_rollouts(call: Call) -> Reply:
     """Return the newest rollouts."""
     query: RolloutQuery = call.query
     found = await call.api.client.rollouts.list(limit=query.limit)
-    return Reply(RolloutList(items=tuple(_shown(rollout) for rollout in found)))
+    return Reply(RolloutList(items=tuple(rollout_detail(rollout) for rollout in found)))
 
 
 async def get_rollout(call: Call) -> Reply:
     """Return one rollout."""
-    return Reply(_shown(await call.api.client.rollouts.get(call.path["rollout_id"])))
+    return Reply(rollout_detail(await call.api.client.rollouts.get(call.path["rollout_id"])))
 
 
 async def start_rollout(call: Call) -> Reply:
@@ -125,7 +125,7 @@ async def start_rollout(call: Call) -> Reply:
         timeout=body.timeout,
         by=by_whom(call.identity),
     )
-    return Reply(_shown(rollout), 201, {"Location": call.url("get_rollout", rollout_id=rollout.id)})
+    return Reply(rollout_detail(rollout), 201, {"Location": call.url("get_rollout", rollout_id=rollout.id)})
 
 
 def _ordering(name: str) -> Callable[[Call], Awaitable[Reply]]:
@@ -134,7 +134,7 @@ def _ordering(name: str) -> Callable[[Call], Awaitable[Reply]]:
         _authorise(call, (await rollouts.get(rollout_id)).plan.operation)
         body: OrderRequest = call.body or OrderRequest()
         give = getattr(rollouts, name)
-        return Reply(_shown(await give(rollout_id, by=by_whom(call.identity), reason=body.reason)))
+        return Reply(rollout_detail(await give(rollout_id, by=by_whom(call.identity), reason=body.reason)))
 
     return order
 
@@ -146,7 +146,8 @@ def _authorise(call: Call, operation: str) -> None:
         authorise(call.api, call.identity, permission)
 
 
-def _shown(rollout: osapi.Rollout) -> RolloutDetail:
+def rollout_detail(rollout: osapi.Rollout) -> RolloutDetail:
+    """Return a rollout in the words of the API."""
     plan = rollout.plan
     return RolloutDetail(
         id=rollout.id,

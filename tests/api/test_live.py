@@ -210,6 +210,22 @@ async def test_all_jobs_and_agents() -> None:
         assert changed.data["state"] in {"Draining", "Cordoned"}
 
 
+async def test_a_rollout_is_told_whenever_it_changes_until_it_is_over() -> None:
+    async with served() as server:
+        rollouts = server.api.client.rollouts
+        started = await rollouts.start("node.hostname.get")
+        async with reading(server, f"/api/rollout/{started.id}/events") as events:
+            told = [await anext(events), await anext(events)]
+            for order in (rollouts.pause, rollouts.resume, rollouts.abort):
+                await order(started.id, by="ann")
+                told.append(await anext(events))
+            assert [event async for event in events] == []
+        assert [event.name for event in told] == ["", *["rollout"] * 4]
+        assert [event.data["status"] for event in told[1:]] == ["running", "paused", "running", "aborted"]
+        assert told[-1].data == (await server.client.get(f"/api/rollout/{started.id}")).json()
+        await until_nobody_reads(server)
+
+
 async def test_agents_are_told_of_to_who_may_see_them() -> None:
     async with served() as server:
         token = token_of(permissions=["job:read"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
@@ -38,6 +39,28 @@ async def test_a_rollout_from_its_start_to_its_end(both: Rest) -> None:
         refused = await both("POST", f"/rollout/{rollout_id}/abort")
         assert (refused.status, "a rollout that is completed cannot abort" in refused.body["error"]) == (409, True)
         nursery.cancel_scope.cancel()
+
+
+async def test_a_rollout_is_followed_until_it_is_over(both: Rest) -> None:
+    started = await both("POST", "/rollout", {"operation": "node.hostname.get"})
+    path = f"/rollout/{started.body['id']}"
+    told: list[bytes] = []
+    async with trio.open_nursery() as nursery:
+
+        async def follow() -> None:
+            told.append((await both("GET", f"{path}/events")).body)
+
+        nursery.start_soon(follow)
+        await both("POST", f"{path}/pause", {"reason": "lunch"})
+        assert (await both("POST", f"{path}/abort")).body["status"] == "aborted"
+    events = [dict(line.split(": ", 1) for line in part.splitlines()) for part in told[0].decode().split("\n\n")[1:-1]]
+    states = [msgspec.json.decode(event["data"]) for event in events]
+    assert states[-1] == (await both("GET", path)).body
+    assert {state["status"] for state in states} <= {"running", "paused", "aborted"}
+    assert {event["event"] for event in events} == {"rollout"}
+    assert [event["id"] for event in events] == [state["updated"] for state in states]
+    # What is over is told once.
+    assert (await both("GET", f"{path}/events")).body.count(b"event:") == 1
 
 
 async def test_pause_resume_and_abort_say_by_whom_and_why(both: Rest) -> None:
@@ -80,6 +103,8 @@ async def test_what_cannot_be_rolled_out(api: Rest, change: dict[str, Any]) -> N
 async def test_what_is_not_there(api: Rest) -> None:
     assert (await api("GET", f"/rollout/{ABSENT}")).status == 404
     assert (await api("GET", "/rollout/x")).status == 400
+    assert (await api("GET", f"/rollout/{ABSENT}/events")).status == 404
+    assert (await api("GET", "/rollout/x/events")).status == 400
     assert (await api("POST", f"/rollout/{ABSENT}/pause")).status == 404
     assert (await api("POST", "/rollout", {"operation": "node.hostname.burn"})).status == 404
     assert (await api("GET", "/rollout?limit=0")).status == 400

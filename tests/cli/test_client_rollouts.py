@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.cli.serving import answer, answering, stream
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Client
@@ -49,6 +52,32 @@ def test_one_that_halts_is_looked_at_and_resumed(client: Client) -> None:
     again = client("rollout", "abort", "--rollout-id", rollout_id)
     assert (again.status, again.out) == (1, "")
     assert "a rollout that is completed cannot abort" in again.err
+
+
+def test_one_is_watched_through_a_connection_that_breaks(client: Client) -> None:
+    batch: dict[str, Any] = {"job_id": "7", "hosts": ["web-01"], "started": "T1", "ended": None, "outcomes": {}}
+    now = {"id": UNKNOWN, "status": "running", "updated": "T1", "hosts": 1, "waiting": [], "batches": [batch]}
+    done = {**now, "status": "completed", "updated": "T2", "batches": [{**batch, "ended": "T2", "outcomes": {"ok": 1}}]}
+
+    def told(*states: dict[str, Any]) -> bytes:
+        lines = [(f"id: {state['updated']}", "event: rollout", f"data: {json.dumps(state)}", "") for state in states]
+        return stream("retry: 1", "", *chain.from_iterable(lines))
+
+    with answering(answer(200, json.dumps(now).encode()), told(now), told(now, done)) as (url, asked):
+        client.environment.setenv("OSAPI_CONTROLLER_CLIENT_URL", url)
+        ended = client("rollout", "watch", "--rollout-id", UNKNOWN)
+    with answering(answer(200, json.dumps(now).encode()), told(now), told(now, done)) as (url, _):
+        client.environment.setenv("OSAPI_CONTROLLER_CLIENT_URL", url)
+        programs = client("rollout", "watch", "--rollout-id", UNKNOWN, "--json")
+
+    assert [json.loads(line) for line in programs.out.splitlines()] == [now, done]
+    assert ended.status == 0
+    assert [line.split() for line in ended.out.splitlines()] == [
+        ["T1", "batch", "1", "on", "web-01"],
+        ["T2", "batch", "1", "1", "ok"],
+        ["Rollout", UNKNOWN, "is", "completed;", "0", "of", "1", "hosts", "failed."],
+    ]
+    assert asked[1:] == [f"GET /api/rollout/{UNKNOWN}/events HTTP/1.1{after}" for after in ("", " after T1")]
 
 
 def test_the_list_shows_the_newest_first(client: Client) -> None:

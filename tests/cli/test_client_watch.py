@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+import trio
 
+from osapi_cli.client.follow import follow
+from osapi_cli.client.server import Server
+from osapi_cli.problems import UnavailableError
 from tests.cli.serving import PROBLEM, answer, answering, stream
 
 if TYPE_CHECKING:
@@ -93,6 +97,29 @@ def test_a_server_that_stays_away_is_told(client: Client, monkeypatch: pytest.Mo
     assert broke_off == f"osapi: the stream of {url} broke off; it is asked for again from where it was"
     assert over.startswith(f"osapi: the server at {url} broke the connection")
     assert away.startswith(f"{over}; it is asked again for ")
+
+
+async def test_each_outage_has_its_own_two_minutes(monkeypatch: pytest.MonkeyPatch, autojump_clock: object) -> None:
+    """A quiet stream that lasted for an hour was there, though no event came."""
+    outages = iter([(3600.0, False), (1.0, True), (3600.0, False), *[(60.0, True)] * 9])
+
+    async def read(*_: object) -> bool:
+        seconds, is_away = next(outages)
+        await trio.sleep(seconds)
+        if is_away:
+            raise UnavailableError("away")
+        return False
+
+    monkeypatch.setattr("osapi_cli.client.follow._read", read)
+    told: list[str] = []
+    server = Server(url="x", token="", url_from="", token_from="")
+    async with httpx2.AsyncClient() as http:
+        with pytest.raises(UnavailableError):
+            await follow(http, server, "/", lambda _: False, tell=told.append)
+    away = "away; it is asked again for 120 s"
+    broke_off = "the stream of x broke off; it is asked for again from where it was"
+    assert told == [broke_off, away, broke_off, away]
+    assert len(list(outages)) == 7
 
 
 @pytest.mark.parametrize(

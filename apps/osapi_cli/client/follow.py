@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # Seconds. The server says something every 5 s. One that is restarted or replaced is back within two minutes.
 _SILENCE: Final = 20.0
 _GIVE_UP: Final = 120.0
+_LASTING: Final = 60.0  # a connection of which something must have been heard
 _RETRY: Final = 2.0
 _MAX_RETRY: Final = 15.0
 
@@ -51,7 +52,7 @@ async def follow(
     pause = 0.0
     connected = is_away = False
     while True:
-        heard = parser.last_id
+        heard, begun = parser.last_id, trio.current_time()
         broken: UnavailableError | None = None
         try:
             if await _read(http, server, path, parser, take):
@@ -63,7 +64,7 @@ async def follow(
             if not connected:
                 raise
         now = trio.current_time()
-        if lost_at is None or parser.last_id != heard:
+        if lost_at is None or parser.last_id != heard or now - begun > _LASTING:
             lost_at, pause, is_away = now, parser.retry or _RETRY, False
             tell(f"the stream of {server.url} broke off; it is asked for again from where it was")
         elif broken is not None:

@@ -6,11 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-import trio
+import msgspec
 
 from osapi.nursery import background
 from osapi_cli import exits, output
 from osapi_cli.client import progress, shapes
+from osapi_cli.client.follow import follow
 from osapi_cli.client.given import read_data
 from osapi_cli.client.http import Request, ask, connect, part, send
 from osapi_cli.client.server import find_server
@@ -21,11 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from osapi_cli.client.server import Server
+    from osapi_cli.client.sse import Event
     from osapi_cli.group import Flags
     from osapi_cli.output import Block
-
-# Seconds between two looks at a rollout that is watched: batches take longer.
-_EVERY: Final = 0.5
 
 _OVER: Final = frozenset({"completed", "aborted", "halted"})
 
@@ -172,41 +171,40 @@ def watch(flags: Flags, rollout_id: str) -> int:
 
 
 async def _watch(server: Server, rollout_id: str, as_json: bool) -> int:  # noqa: FBT001 - of `partial`
-    watched = _Watched(as_json=as_json)
-    async with connect(server) as http, background() as nursery:
-        request = Request(method="GET", path=f"/rollout/{part(rollout_id)}")
-        while True:
-            answer = await send(http, server, request)
-            if watched.take(answer.read(shapes.Rollout), answer.body):
-                return watched.finish()
-            if progress.can_be_seen() and not watched.is_shown:
-                watched.is_shown = True
+    path = f"/rollout/{part(rollout_id)}"
+    async with connect(server) as http:
+        answer = await send(http, server, Request(method="GET", path=path))
+        watched = _Watched(answer.read(shapes.Rollout), as_json=as_json)
+        async with background() as nursery:
+            if progress.can_be_seen():
                 nursery.start_soon(progress.keep_showing, watched.line, watched.text)
-            await trio.sleep(_EVERY)
+            await follow(http, server, f"{path}/events", watched.take, tell=watched.line.tell)
+        return watched.finish()
 
 
 class _Watched:
     """A rollout that is followed: a line for each batch that begins or ends."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, rollout: shapes.Rollout, *, as_json: bool) -> None:
         self.line = progress.Line()
-        self.is_shown = False
         self._as_json = as_json
         self._told: set[tuple[int, bool]] = set()
-        self._now = shapes.Rollout(id="", status="")
-        self._updated = ""
-
-    def take(self, rollout: shapes.Rollout, body: Any) -> bool:
-        """Show what is new, and tell whether that was the last."""
         self._now = rollout
-        if rollout.updated != self._updated:
-            self._updated = rollout.updated
-            self.line.clear()
-            if self._as_json:
-                output.show_json_line(body)
-            else:
-                self._tell_batches()
-        return rollout.status in _OVER and all(batch.ended for batch in rollout.batches)
+        self._taken = ""
+
+    def take(self, event: Event) -> bool:
+        """Show what is new, and tell whether that was the last."""
+        # A stream that broke off begins again with how it is.
+        if event.event != "rollout" or event.data == self._taken:
+            return False
+        self._taken = event.data
+        self._now = msgspec.json.decode(event.data, type=shapes.Rollout)
+        self.line.clear()
+        if self._as_json:
+            output.show_json_line(msgspec.Raw(event.data))
+        else:
+            self._tell_batches()
+        return self._now.status in _OVER and all(batch.ended for batch in self._now.batches)
 
     def _tell_batches(self) -> None:
         for number, batch in enumerate(self._now.batches):
