@@ -10,7 +10,8 @@ import trio
 
 from osapi.errors import InvalidPayloadError, InvalidSettingError, UnknownHostError
 from osapi.flow.persist import insist
-from osapi.flow.submit import submit, submit_known, submit_once
+from osapi.flow.submissions import Submissions
+from osapi.flow.submit import submit_known, submit_once
 from osapi.handle import JobHandle
 from osapi.operations import unknown_operation
 from osapi.rules.idempotency import check_key
@@ -72,6 +73,7 @@ class Submitter:
         self._collector = collector
         self._ids = ids
         self._nursery = nursery
+        self._submissions = Submissions(store, nursery)
         self.submitted = 0
         self._learning = trio.Lock()
         self._following = trio.Lock()
@@ -214,7 +216,7 @@ class Submitter:
         agents = 0 if target.selector is None else len(self._roster.agents)
         if definition.key is not None:
             return await submit_once(self._store, definition, definition.key, target, agents=agents, away=away)
-        await submit(self._store, definition, target, agents=agents, away=away)
+        await self._submissions.submit(definition, target, agents=agents, away=away)
         return definition
 
     async def learn_facts(self) -> None:

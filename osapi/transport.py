@@ -47,6 +47,7 @@ Of streams
       in `.max_deliver` or `.terminated`, and the `reason` of a term, if it has one. Other fields may be there. A
       message that expires while it is unanswered is told of as terminated, with the reason
       `osapi.rules.dead_letters.DELETED`; one that is removed otherwise may be.
+  S8  Messages that are published together are stored in their order, and stand each for itself.
 
 Of consumers
   C1  A durable consumer is shared by all pulls that name it: each message goes to one of them at a time.
@@ -155,11 +156,21 @@ class Entry(Struct, frozen=True, gc=False):
 
 
 class Write(Struct, frozen=True, gc=False):
-    """One of several writes: as `create` does where `revision` is 0, else as `update` does."""
+    """One of several writes: as `create` does where `revision` is 0, as `put` where it is None, else as `update`."""
 
     key: str
     value: bytes
-    revision: int = 0
+    revision: int | None = 0
+    ttl: int | None = None
+
+
+class Outgoing(Struct, frozen=True, gc=False):
+    """One of several messages to publish, with what `publish` takes."""
+
+    subject: str
+    payload: bytes
+    headers: dict[str, str] | None = None
+    msg_id: str | None = None
     ttl: int | None = None
 
 
@@ -297,7 +308,7 @@ class KeyValue(Protocol):
     async def write_many(self, writes: Sequence[Write]) -> list[int | OsapiError]:
         """Make several writes of different keys at once (K9); return for each its revision, or what it is refused for.
 
-        That is what `create` or `update` would raise. Cancelled, each of them took effect or not.
+        That is what `create`, `put` or `update` would raise. Cancelled, each of them took effect or not.
         """
         ...
 
@@ -482,6 +493,13 @@ class Stream(Protocol):
             InvalidSettingError: the ttl.
             PayloadTooLargeError, LimitReachedError (S4), DisconnectedError, UncertainError
 
+        """
+        ...
+
+    async def publish_many(self, messages: Sequence[Outgoing]) -> list[Published | OsapiError]:
+        """Store several messages at once (S8); return for each its receipt, or what it is refused for.
+
+        That is what `publish` would raise. Cancelled, each of them was stored or not.
         """
         ...
 

@@ -50,12 +50,11 @@ async def announce(store: Store, label: str, *, due: float = 0.0) -> None:
         LimitReachedError, DisconnectedError, UncertainError
 
     """
+    if is_announced(store, label, due=due):
+        return
     now = store.now()
     patience, lasts = store.settings.persist, store.settings.job_ttl * _GIVEN_ANEW
-    # An agent that comes between the end of the notice and that moment would find neither it nor the job.
-    needed = max(now, due - lasts)
-    if store.announced.get(label, 0.0) > needed:
-        return
+    needed = _needed(store, due)
     subject = group_notice_subject(label)
     newest = await insist(partial(store.stream.last, subject), patience)
     if newest is None or newest.created + lasts <= needed:
@@ -66,6 +65,16 @@ async def announce(store: Store, label: str, *, due: float = 0.0) -> None:
     if len(store.announced) >= _REMEMBERED:
         store.announced.clear()
     store.announced[label] = now + lasts
+
+
+def is_announced(store: Store, label: str, *, due: float = 0.0) -> bool:
+    """Tell whether this client knows that `announce` has nothing to do."""
+    return store.announced.get(label, 0.0) > _needed(store, due)
+
+
+def _needed(store: Store, due: float) -> float:
+    # An agent that comes between the end of the notice and that moment would find neither it nor the job.
+    return max(store.now(), due - store.settings.job_ttl * _GIVEN_ANEW)
 
 
 class Groups:

@@ -9,11 +9,12 @@ import trio
 
 from osapi import tracing
 from osapi.errors import TransportError
-from osapi.flow.groups import announce
+from osapi.flow.groups import announce, is_announced
 from osapi.flow.persist import insist
 from osapi.rules.keys import job_subjects, notification_subject, schedule_subject, schedule_subjects
 from osapi.rules.records import ANY_SLOT
 from osapi.rules.targets import parse_target, routes
+from osapi.transport import Outgoing
 
 if TYPE_CHECKING:
     from osapi.flow.store import Store
@@ -44,16 +45,34 @@ async def notify(store: Store, definition: Definition, target: Target, *, agents
         await _tell_each(store, definition, ways)
 
 
-async def _tell(store: Store, definition: Definition, route: Route, address: str, *, slot: str) -> None:
-    subject = notification_subject(definition.kind, route, address, definition.id)
-    if definition.due is not None and definition.due > store.now():
-        await _schedule(store, definition, slot, subject, definition.due)
-        return
+def notification(store: Store, definition: Definition, target: Target, *, agents: int = 0) -> Outgoing | None:
+    """Return the one message that `notify` would publish, if it is one, due now, and nothing has to come before it."""
+    if definition.due is not None or (target.route == "any-label" and not is_announced(store, target.address)):
+        return None
+    ways = routes(target, definition.expected, agents, is_part=definition.rollout is not None)
+    return _message(store, definition, *ways[0]) if len(ways) == 1 else None
+
+
+def _message(store: Store, definition: Definition, route: Route, address: str) -> Outgoing:
     # A job that is submitted again and again under one key is announced once. For others the broker need not remember:
     # a second notification, after a receipt that was lost, finds the job claimed.
     msg_id = None if definition.key is None else f"{definition.id}.{address}"
+    subject = notification_subject(definition.kind, route, address, definition.id)
+    return Outgoing(subject, b"", tracing.headers(), msg_id, store.ttl(definition))
+
+
+async def _tell(store: Store, definition: Definition, route: Route, address: str, *, slot: str) -> None:
+    message = _message(store, definition, route, address)
+    if definition.due is not None and definition.due > store.now():
+        await _schedule(store, definition, slot, message.subject, definition.due)
+        return
     publish = partial(
-        store.stream.publish, subject, b"", headers=tracing.headers(), msg_id=msg_id, ttl=store.ttl(definition)
+        store.stream.publish,
+        message.subject,
+        message.payload,
+        headers=message.headers,
+        msg_id=message.msg_id,
+        ttl=message.ttl,
     )
     await insist(publish, store.settings.persist)
 

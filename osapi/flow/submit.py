@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from osapi.rules.targets import Target
 
 # How long an interrupted submission may take to remove what it wrote.
-_UNDO_SECONDS = 1.0
+UNDO_SECONDS = 1.0
 
 
 async def submit(store: Store, definition: Definition, target: Target, *, agents: int = 0, away: bool = False) -> None:
@@ -45,7 +45,7 @@ async def submit(store: Store, definition: Definition, target: Target, *, agents
         await _announce(store, definition, target, agents, away=away)
     except BaseException:
         # If the broker is away, nobody hears of the job, or it runs and ends by its deadline.
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + _UNDO_SECONDS), suppress(TransportError):
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + UNDO_SECONDS), suppress(TransportError):
             await store.jobs.purge(job_key(definition.id))
         raise
 

@@ -190,6 +190,8 @@ class MemoryKeyValue:
         return self._for_value(key, value, ttl).update(key, value, revision, self._now(), ttl)
 
     def _write_one(self, write: Write) -> int:
+        if write.revision is None:
+            return self._put(write.key, write.value, write.ttl)
         if write.revision:
             return self._update(write.key, write.value, write.revision, write.ttl)
         return self._create(write.key, write.value, write.ttl)

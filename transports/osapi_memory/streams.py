@@ -9,17 +9,25 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec.structs import replace
 
 from osapi.configs import check_consumer
-from osapi.errors import ClosedError, InvalidSubjectError, PayloadTooLargeError
+from osapi.errors import ClosedError, InvalidSubjectError, OsapiError, PayloadTooLargeError
 from osapi.rules.messages import check_headers, check_moment, check_msg_id, check_ttl, headers_size
 from osapi.rules.subjects import MAX_SUBJECT_BYTES, check_filter, check_subject, heads
 from osapi_memory.pull import MemoryPull
 from osapi_memory.subject_index import matcher
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from osapi.transport import ConsumerConfig, ConsumerInfo, Message, Published, StreamConfig, StreamInfo
+    from osapi.transport import (
+        ConsumerConfig,
+        ConsumerInfo,
+        Message,
+        Outgoing,
+        Published,
+        StreamConfig,
+        StreamInfo,
+    )
     from osapi_memory.connection import Connection
     from osapi_memory.stream_core import StreamCore
 
@@ -63,6 +71,22 @@ class MemoryStream:
         if connection.trouble is None:
             return self._publish(subject, payload, headers, msg_id, ttl)
         return await connection.trouble.write(partial(self._publish, subject, payload, headers, msg_id, ttl))
+
+    async def publish_many(self, messages: Sequence[Outgoing]) -> list[Published | OsapiError]:
+        """Store several messages at once; return for each its receipt, or what it is refused for."""
+        connection = self._connection
+        await connection.turn()
+        done: list[Published | OsapiError] = []
+        for one in messages:
+            try:
+                if connection.trouble is None:
+                    done.append(self._publish(one.subject, one.payload, one.headers, one.msg_id, one.ttl))
+                else:
+                    publish = partial(self._publish, one.subject, one.payload, one.headers, one.msg_id, one.ttl)
+                    done.append(await connection.trouble.write(publish))
+            except OsapiError as error:
+                done.append(error)
+        return done
 
     async def schedule(
         self,

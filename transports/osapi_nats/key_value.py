@@ -157,6 +157,8 @@ class NatsKeyValue:
 
     async def _write_one(self, write: Write) -> int | OsapiError:
         try:
+            if write.revision is None:
+                return await self.put(write.key, write.value, ttl=write.ttl)
             if write.revision:
                 return await self.update(write.key, write.value, write.revision, ttl=write.ttl)
             return await self.create(write.key, write.value, ttl=write.ttl)

@@ -13,6 +13,7 @@ from osapi.errors import (
     ClosedError,
     InvalidSubjectError,
     LimitReachedError,
+    OsapiError,
     PayloadTooLargeError,
 )
 from osapi.rules.messages import check_headers, check_moment, check_msg_id, check_ttl, headers_size
@@ -33,10 +34,10 @@ from osapi_nats.pull import NatsPull
 from osapi_nats.reader import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from osapi.transport import ConsumerConfig, Message, StreamConfig
+    from osapi.transport import ConsumerConfig, Message, Outgoing, StreamConfig
     from osapi_nats.api import Api
 
 
@@ -73,17 +74,26 @@ class NatsStream:
         ttl: int | None = None,
     ) -> Published:
         """Store a message and return its receipt."""
-        self._check_subject(subject)
-        sent = _checked(headers)
-        if msg_id is not None:
-            check_msg_id(msg_id)
-            if self._config.duplicate_window:
-                sent["Nats-Msg-Id"] = msg_id
-        if ttl is not None:
-            sent["Nats-TTL"] = f"{check_ttl(ttl)}s"
-        self._check_size(subject, payload, sent)
-        self._check_fits(subject, payload, headers_size(sent))
-        return await self._publish(subject, payload, sent)
+        return await self._publish(subject, payload, self._headers(subject, payload, headers, msg_id, ttl))
+
+    async def publish_many(self, messages: Sequence[Outgoing]) -> list[Published | OsapiError]:
+        """Store several messages at once; return for each its receipt, or what it is refused for."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            sent = [self._message(one) for one in messages]
+        except OsapiError:
+            # One by one, it is seen which.
+            return [await self._publish_one(one) for one in messages]
+        done: list[Published | OsapiError] = []
+        for one, ack in zip(messages, await self.api.publish_many(sent), strict=True):
+            if isinstance(ack, OsapiError):
+                done.append(ack)
+            elif ack.error is None:
+                done.append(Published(ack.seq, ack.duplicate))
+            else:
+                # Nothing was stored. The server may not know yet, or say more when asked.
+                done.append(await self._publish_one(one))
+        return done
 
     async def schedule(
         self,
@@ -158,6 +168,34 @@ class NatsStream:
         if ack.error is None:
             return Published(ack.seq, ack.duplicate)
         raise await self.api.refused(ack.error, self.name, self._what)
+
+    async def _publish_one(self, one: Outgoing) -> Published | OsapiError:
+        try:
+            return await self.publish(
+                one.subject, one.payload, headers=one.headers, msg_id=one.msg_id, ttl=one.ttl
+            )
+        except OsapiError as error:
+            return error
+
+    def _message(self, one: Outgoing) -> tuple[str, bytes, dict[str, str] | None]:
+        headers = self._headers(one.subject, one.payload, one.headers, one.msg_id, one.ttl)
+        return f"{self.prefix}{one.subject}", one.payload, headers or None
+
+    def _headers(
+        self, subject: str, payload: bytes, headers: Mapping[str, str] | None, msg_id: str | None, ttl: int | None
+    ) -> dict[str, str]:
+        """Return the headers of a message that the stream takes; refuse any other."""
+        self._check_subject(subject)
+        sent = _checked(headers)
+        if msg_id is not None:
+            check_msg_id(msg_id)
+            if self._config.duplicate_window:
+                sent["Nats-Msg-Id"] = msg_id
+        if ttl is not None:
+            sent["Nats-TTL"] = f"{check_ttl(ttl)}s"
+        self._check_size(subject, payload, sent)
+        self._check_fits(subject, payload, headers_size(sent))
+        return sent
 
     def _check_size(self, subject: str, payload: bytes, headers: dict[str, str]) -> None:
         what = f"message on {subject}"
