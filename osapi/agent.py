@@ -43,12 +43,11 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from osapi.flow.execute import Outcome
     from osapi.flow.facts import FactSource
     from osapi.flow.vitals import VitalsSource
     from osapi.observing import Observer
     from osapi.operations import Operations
-    from osapi.rules.records import AgentState, SlotStatus
+    from osapi.rules.records import AgentState
     from osapi.signer import Signer
     from osapi.transport import Delivery, Transport
     from osapi.trust import Trust
@@ -310,12 +309,13 @@ class Agent:
 
     async def _process(self, arrival: Arrival, claimed: Claimed | Arrival | None = None) -> None:
         delivery = arrival.delivery
-        taken_over = False
+        held = False
         try:
             if not isinstance(claimed, Claimed):
                 claimed = await self._claims.claim(arrival)
             if claimed is not None:
-                taken_over = await self._handle(claimed)
+                held = True
+                await self._handle(claimed)
         except UntrustedError as error:
             await self._refuse(arrival, error)
         except (RecordError, InvalidKeyError) as error:
@@ -326,7 +326,7 @@ class Agent:
         except TransportError as error:
             _log.warning("a job on %s is left to its next delivery: %s", delivery.subject, error)
         finally:
-            if not taken_over:
+            if not held:
                 self._free(1)
                 self._reception.next()
 
@@ -342,8 +342,8 @@ class Agent:
         except TransportError as away:
             _log.warning("a refusal of job %s is left to its next delivery: %s", arrival.job_id, away)
 
-    async def _handle(self, claimed: Claimed) -> bool:
-        """Run a handler and answer; tell whether the answer is left to those that are written together."""
+    async def _handle(self, claimed: Claimed) -> None:
+        """Run a handler and answer, or leave the answer to those that are written together."""
         taken_over = False
         run = Run(self._store, claimed, self._nursery)
         self._runs.add(run)
@@ -356,45 +356,40 @@ class Agent:
             if self._observer is None:
                 taken_over = await self._run(run)
             else:
+                run.over = trio.Event()
                 attempt = attempt_of(claimed, trace)
                 with self._observer(attempt):
-                    attempt.status = await self._run_alone(run)
+                    taken_over = await self._run(run)
+                    if taken_over:
+                        await run.over.wait()
+                    attempt.status = run.status
         except BaseException as stopped:
             # Cancelled, or a group of that: a handler's own nursery wraps it.
-            if not isinstance(stopped, Exception):
+            if not taken_over and not isinstance(stopped, Exception):
                 await release(self._store, run, self._reception.closed)
             raise
         finally:
             if not taken_over:
-                self._forget(run)
-        return taken_over
+                self._end(run)
 
-    def _forget(self, run: Run) -> None:
+    def _end(self, run: Run) -> None:
         self._runs.discard(run)
         run.end()
+        self._free(1)
+        self._reception.next()
 
     def _answered(self, run: Run) -> None:
         self._identity.ended(run.claimed)
-        self._forget(run)
-        self._free(1)
-        self._reception.next()
+        self._end(run)
 
     async def _run(self, run: Run) -> bool:
         """Execute and answer; tell whether the answer was taken over by those that are written together."""
         outcome = self._identity.refusal(run.claimed) or await execute(run, self._facts.flat)
         if self._answers.take(run, outcome):
             return True
-        await self._respond(run, outcome)
-        return False
-
-    async def _run_alone(self, run: Run) -> SlotStatus | None:
-        """Execute and answer, and tell whoever observes how it stands once that is stored."""
-        return await self._respond(run, self._identity.refusal(run.claimed) or await execute(run, self._facts.flat))
-
-    async def _respond(self, run: Run, outcome: Outcome) -> SlotStatus | None:
-        status = await respond(self._store, self.counters, run, outcome, self._ids.draw())
+        await respond(self._store, self.counters, run, outcome, self._ids.draw())
         self._identity.ended(run.claimed)
-        return status
+        return False
 
     # --- In the background ---
 

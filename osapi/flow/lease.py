@@ -58,6 +58,7 @@ class Run:
         self._writing: trio.Lock | None = None
         self._reports: Reports | None = None
         self._in_doubt = False
+        self.over: trio.Event | None = None  # set at its end, if somebody put it there
 
     def take_progress(self, fraction: float | None, message: str) -> None:
         """Take how far the handler has come, unless the attempt is over."""
@@ -132,6 +133,12 @@ class Run:
             await self._write(record)
 
     @property
+    def status(self) -> SlotStatus | None:
+        """Return how its record was stored when it ended; None before, and if the lease was lost."""
+        status = self.claimed.record.status
+        return None if status is SlotStatus.RUNNING else status
+
+    @property
     def is_plain(self) -> bool:
         """Tell whether nothing was written of it but the claim, and nothing reported."""
         return self._writing is None and self._reports is None and not self.lost
@@ -163,6 +170,8 @@ class Run:
         self._ending = True
         if self._reports is not None:
             self._reports.scope.cancel()
+        if self.over is not None:
+            self.over.set()
 
     def lose(self, why: str) -> None:
         """Stop the handler: the slot is not ours any more."""

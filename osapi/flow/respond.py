@@ -34,11 +34,11 @@ _SHORT_SECONDS = 1.0
 _RELEASE_SECONDS = 1.0
 
 
-async def respond(store: Store, counters: Counters, run: Run, outcome: Outcome, draw: float) -> SlotStatus | None:
+async def respond(store: Store, counters: Counters, run: Run, outcome: Outcome, draw: float) -> None:
     """Write the record of an attempt that ended, arrange for another if one is due, and answer the delivery.
 
-    Return how the record stands; None if the lease was lost, and the result refused and dropped. Cancelled, or with the
-    broker away, the delivery stays unanswered: the lease runs out, and the job is taken over.
+    If the lease was lost, the result is refused and dropped. Cancelled, or with the broker away, the delivery stays
+    unanswered: the lease runs out, and the job is taken over.
 
     Raises:
         DisconnectedError, UncertainError
@@ -46,28 +46,25 @@ async def respond(store: Store, counters: Counters, run: Run, outcome: Outcome, 
     """
     if isinstance(outcome, Lost):
         counters.lost += 1
-        return None
+        return
     await run.conclude_reports()
     record = conclude(run, outcome, now=store.now(), draw=draw)
-    return await settle(store, counters, run, record, given_up=_given_up(run, outcome, record))
+    await settle(store, counters, run, record, given_up=_given_up(run, outcome, record))
 
 
-async def settle(
-    store: Store, counters: Counters, run: Run, record: Record, *, given_up: bool = False
-) -> SlotStatus | None:
-    """Write the record that ends an attempt, and answer its delivery; returns and raises as `respond` does."""
+async def settle(store: Store, counters: Counters, run: Run, record: Record, *, given_up: bool = False) -> None:
+    """Write the record that ends an attempt, and answer its delivery; raises as `respond` does."""
     try:
         stored = await _finish(store, run, record)
     except ConflictError as error:
         counters.lost += 1
         _log.warning("job %s: a late result is refused: %s", record.job, error)
-        return None
+        return
     counters.ended(stored.status)
     if stored.status is SlotStatus.RETRYABLE:
         await _await_next(store, run, stored)
     else:
         answer(run.claimed.delivery, stored, given_up=given_up)
-    return stored.status
 
 
 def _given_up(run: Run, outcome: Outcome, record: Record) -> bool:

@@ -171,9 +171,7 @@ class NatsStream:
 
     async def _publish_one(self, one: Outgoing) -> Published | OsapiError:
         try:
-            return await self.publish(
-                one.subject, one.payload, headers=one.headers, msg_id=one.msg_id, ttl=one.ttl
-            )
+            return await self.publish(one.subject, one.payload, headers=one.headers, msg_id=one.msg_id, ttl=one.ttl)
         except OsapiError as error:
             return error
 
