@@ -47,7 +47,7 @@ Of streams
       in `.max_deliver` or `.terminated`, and the `reason` of a term, if it has one. Other fields may be there. A
       message that expires while it is unanswered is told of as terminated, with the reason
       `osapi.rules.dead_letters.DELETED`; one that is removed otherwise may be.
-  S8  Messages that are published together are stored in their order, and stand each for itself.
+  S8  Messages that are published together stand each for itself: what one is refused for says nothing of the others.
 
 Of consumers
   C1  A durable consumer is shared by all pulls that name it: each message goes to one of them at a time.

@@ -31,7 +31,7 @@ Without pytest:
 # check         what a check is, and how it fails      runner     runs many, reports outcomes
 # ground        fresh buckets, streams and consumers, and waits that end
 #
-# cancellation  T1            buckets      K1 K4 K6 K9   streams      S1-S4
+# cancellation  T1            buckets      K1 K4 K6 K9   streams      S1-S4 S8
 # refusals      T2            comparisons  K2 K3         schedules    S5
 # calls         T3-T5         expiry       K5            dead_letters S6 S7
 #                             watches      K7 K8         consumers    C1 C2 C6-C8 C10

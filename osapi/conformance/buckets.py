@@ -91,10 +91,11 @@ async def concurrent_writers_get_revisions_of_their_own(transport: Transport) ->
 
 @check("K9")
 async def writes_made_together_stand_each_for_itself(transport: Transport) -> None:
-    """Each is stored or refused as `create` and `update` would have it, and each answer is in its place."""
+    """Each is stored or refused as `create`, `put` and `update` would have it, and each answer is in its place."""
     async with fresh_bucket(transport) as bucket:
         old = await bucket.put("old", b"1")
         await bucket.put("taken", b"1")
+        await bucket.put("whatever", b"1")
         await bucket.put("gone", b"1")
         await bucket.delete("gone")
         writes = [
@@ -105,11 +106,12 @@ async def writes_made_together_stand_each_for_itself(transport: Transport) -> No
             Write("not a key", b"2"),
             Write("never", b"2", old),
             Write("kept", b"2", 0, 3600),
+            Write("whatever", b"2", None),
         ]
         answers = await bucket.write_many(writes)
         refused = [type(answer) if isinstance(answer, OsapiError) else None for answer in answers]
-        wanted = [None, ConflictError, None, None, InvalidKeyError, ConflictError, None]
-        expect_equal(refused, wanted, "what is refused of seven writes")
+        wanted = [None, ConflictError, None, None, InvalidKeyError, ConflictError, None, None]
+        expect_equal(refused, wanted, "what is refused of eight writes")
         for write, answer in zip(writes, answers, strict=True):
             if isinstance(answer, int):
                 entry = await bucket.get(write.key)

@@ -21,7 +21,7 @@ from osapi.conformance.ground import (
     publish,
     value_of,
 )
-from osapi.transport import BucketConfig, ConsumerConfig, StreamConfig, Write
+from osapi.transport import BucketConfig, ConsumerConfig, Outgoing, StreamConfig, Write
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -213,6 +213,7 @@ def _writes(place: Place) -> Calls:
         "bucket.delete": lambda: bucket.delete("a"),
         "bucket.purge": lambda: bucket.purge("a"),
         "stream.publish": lambda: stream.publish(subject, b"2"),
+        "stream.publish_many": lambda: stream.publish_many([Outgoing(subject, b"2"), Outgoing(subject, b"3")]),
         "stream.schedule": lambda: stream.schedule(subject, b"2", target=target, at=transport.now() + 60),
         "stream.consumer": lambda: stream.consumer(ConsumerConfig(name="another")),
         "new bucket": lambda: transport.bucket(BucketConfig(name=place.new)),

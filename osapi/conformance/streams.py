@@ -1,4 +1,4 @@
-"""S1 to S4: what a stream keeps, and what it does not. `schedules` has S5, `dead_letters` S6 and S7."""
+"""S1 to S4, and S8: what a stream keeps, and what it does not. `schedules` has S5, `dead_letters` S6 and S7."""
 
 # ruff: noqa: D401 - the docstring of a check is the sentence that it proves
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from osapi.conformance.check import check, expect, expect_equal, refusal
 from osapi.conformance.ground import collect, concurrently, fresh_stream, on, publish, silence, until
-from osapi.errors import LimitReachedError
-from osapi.transport import ConsumerConfig
+from osapi.errors import InvalidSubjectError, LimitReachedError, OsapiError
+from osapi.transport import ConsumerConfig, Outgoing
 
 if TYPE_CHECKING:
     from osapi.transport import Stream, Transport
@@ -284,3 +284,42 @@ async def a_full_subject_refuses(transport: Transport) -> None:
 
 async def _gone(stream: Stream, sequence: int) -> None:
     await until(lambda: stream.get(sequence), lambda message: message is None, f"the expiry of message {sequence}")
+
+
+@check("S8")
+async def messages_published_together_stand_each_for_itself(transport: Transport) -> None:
+    """Each is stored or refused as `publish` would have it, and each answer is in its place."""
+    async with fresh_stream(transport) as stream:
+        first = await stream.publish(on(stream, "a"), b"1", msg_id="first")
+        messages = [
+            Outgoing(on(stream, "a"), b"2", {"X-Name": "two"}),
+            Outgoing("elsewhere", b"2"),
+            Outgoing(on(stream, "a"), b"2", msg_id="first"),
+            Outgoing(on(stream, "b"), b"3", msg_id="another", ttl=3600),
+        ]
+        answers = await stream.publish_many(messages)
+        seen = [
+            type(answer) if isinstance(answer, OsapiError) else (answer.sequence - first.sequence, answer.duplicate)
+            for answer in answers
+        ]
+        expect_equal(seen[1:3], [InvalidSubjectError, (0, True)], "the answers to what is not of the stream, and known")
+        expect_equal(sorted(map(str, (seen[0], seen[3]))), ["(1, False)", "(2, False)"], "the receipts of the others")
+        for message, answer in zip(messages, answers, strict=True):
+            if not isinstance(answer, OsapiError) and not answer.duplicate:
+                kept = await stream.get(answer.sequence)
+                told = kept and (kept.subject, kept.payload, kept.headers.get("X-Name"))
+                wanted = message.subject, message.payload, (message.headers or {}).get("X-Name")
+                expect_equal(told, wanted, f"what is kept under {answer.sequence}")
+        expect_equal((await stream.info()).messages, 3, "messages")
+        expect_equal(await stream.publish_many([]), [], "no messages at all")
+
+
+@check("S8")
+async def many_messages_at_once_are_stored(transport: Transport) -> None:
+    """A thousand messages have sequences of their own, and nothing lies between them."""
+    async with fresh_stream(transport, storage="memory") as stream:
+        answers = await stream.publish_many([Outgoing(on(stream, f"s{n}"), b"%d" % n) for n in range(1000)])
+        sequences = sorted(answer.sequence for answer in answers if not isinstance(answer, OsapiError))
+        expect_equal(sequences, [*range(sequences[0], sequences[0] + 1000)], "sequences of 1,000 messages")
+        last = await stream.last(on(stream, "s999"))
+        expect_equal(last and last.payload, b"999", "one of them")

@@ -77,19 +77,15 @@ class Submissions:
         try:
             await submission.over.wait()
         except BaseException:
-            await self._withdraw(submission)
+            submission.withdrawn = True
+            if submission in self._waiting:
+                self._waiting.remove(submission)
+            else:
+                # On its way, and removed again by who writes it; a second is what a withdrawal may take.
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + UNDO_SECONDS):
+                    await submission.over.wait()
             raise
         return submission.announced
-
-    async def _withdraw(self, submission: _Submission) -> None:
-        submission.withdrawn = True
-        if submission in self._waiting:
-            self._waiting.remove(submission)
-            return
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + UNDO_SECONDS), suppress(TransportError):
-            # The definition may be on its way, and would come after the purge.
-            await submission.over.wait()
-            await self._store.jobs.purge(submission.write.key)
 
     async def _write(self) -> None:
         """Write and announce what waits, and what comes meanwhile; cancelled, leave the rest to who waits for it."""
@@ -98,12 +94,12 @@ class Submissions:
             while self._waiting:
                 batch, self._waiting = self._waiting, []
                 await self._write_batch(batch)
-                batch = []
         finally:
             self._writing = False
-            for submission in (*batch, *self._waiting):
-                submission.over.set()
-            self._waiting = []
+            left, self._waiting = [*batch, *self._waiting], []
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + UNDO_SECONDS):
+                await self._remove(left)
+            self._end(left)
 
     async def _write_batch(self, batch: list[_Submission]) -> None:
         written = await self._store.jobs.write_many([submission.write for submission in batch])
@@ -116,5 +112,22 @@ class Submissions:
             receipts = await self._store.stream.publish_many([submission.message for submission in ready])
             for submission, receipt in zip(ready, receipts, strict=True):
                 submission.announced = not isinstance(receipt, OsapiError)
+        await self._remove(batch)
+        self._end(batch)
+
+    async def _remove(self, batch: list[_Submission]) -> None:
+        """Remove again what was withdrawn while it was on its way."""
+        withdrawn = [submission for submission in batch if submission.withdrawn and not submission.over.is_set()]
+        if withdrawn:
+            async with trio.open_nursery() as nursery:
+                for submission in withdrawn:
+                    nursery.start_soon(self._purge, submission.write.key)
+
+    async def _purge(self, key: str) -> None:
+        # If the broker is away, nobody hears of the job, or it runs and ends by its deadline.
+        with suppress(TransportError):
+            await self._store.jobs.purge(key)
+
+    def _end(self, batch: list[_Submission]) -> None:
         for submission in batch:
             submission.over.set()

@@ -41,7 +41,7 @@ async def test_a_wrapped_backend_without_a_fault_conforms(autojump_clock: MockCl
 
 
 def test_every_guarantee_has_checks() -> None:
-    assert len(GUARANTEES) == 31
+    assert len(GUARANTEES) == 32
     assert {check.guarantee for check in CHECKS} == set(GUARANTEES)
 
 

@@ -1,7 +1,8 @@
-"""Claims and results that are written together: each stands for itself, and a lost receipt makes no stranger of it."""
+"""Jobs, claims and results that are written together: each stands for itself, whatever becomes of the others."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,8 @@ from osapi.rules.records import SlotStatus
 from osapi_memory import Faults
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from tests.library.conftest import World
 
 JOBS = 40
@@ -24,6 +27,11 @@ together = osapi.Operations()
 @together.query("together.ready")
 async def ready(job: osapi.Job) -> str:
     return job.id
+
+
+@together.query("together.echo")
+async def echo(job: osapi.Job, data: str) -> str:
+    return data
 
 
 @together.query("together.waits")
@@ -78,3 +86,169 @@ async def cancel_after(handles: list[osapi.JobHandle], few: int, scope: trio.Can
     while sum(handle.done for handle in handles) < few:
         await trio.sleep(0.01)
     scope.cancel()
+
+
+async def submit_at_once(client: osapi.Client, jobs: int, handles: list[osapi.JobHandle]) -> list[osapi.JobHandle]:
+    async def submit() -> None:
+        handles.append(await client.submit("together.ready"))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(jobs):
+            nursery.start_soon(submit)
+    return handles
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_jobs_submitted_at_once_run_once_each_whatever_receipts_are_lost(
+    world: World, seed: int, autojump_clock: trio.testing.MockClock
+) -> None:
+    faults = Faults(seed=seed, uncertain=0.4, delay=0.05)
+    async with (
+        world.agent("a", operations=together, max_jobs=JOBS) as agent,
+        world.broker.connect(faults=faults) as transport,
+        osapi.Client(transport, together, settings=world.settings) as client,
+    ):
+        handles = await submit_at_once(client, JOBS, [])
+        for handle in handles:
+            assert (await handle.result())["a"].unwrap() == handle.id
+    assert len({handle.id for handle in handles}) == JOBS
+    assert agent.counters.slots == {SlotStatus.COMPLETED: JOBS}
+
+
+async def test_a_job_that_is_refused_costs_the_others_nothing(world: World) -> None:
+    ended: dict[int, str] = {}
+    sizes = [10, 2 << 20, 20, 3 << 20, 30]
+
+    async def submit(size: int) -> None:
+        try:
+            handle = await client.submit("together.echo", "x" * size)
+        except osapi.PayloadTooLargeError:
+            ended[size] = "too large"
+        else:
+            ended[size] = (await handle.result())["a"].unwrap()
+
+    async with world.agent("a", operations=together), world.client(operations=together) as client:
+        async with trio.open_nursery() as nursery:
+            for size in sizes:
+                nursery.start_soon(submit, size)
+        assert len(await client.list()) == 3
+    assert ended == {size: "x" * size if size < 100 else "too large" for size in sizes}
+
+
+@pytest.mark.parametrize("after", [0.0, 0.02, 0.08, 0.15, 0.3, 0.6])
+async def test_submissions_that_are_cancelled_leave_nothing_that_runs(
+    world: World, after: float, autojump_clock: trio.testing.MockClock
+) -> None:
+    handles: list[osapi.JobHandle] = []
+    async with world.broker.connect(faults=SLOW) as transport:
+        async with osapi.Client(transport, together, settings=world.settings) as client:
+            with trio.move_on_after(after):
+                await submit_at_once(client, JOBS, handles)
+        async with world.client(operations=together) as reader, world.agent("a", operations=together) as agent:
+            await trio.sleep(5.0)
+            # The first of them went by itself, and may have been there in time.
+            assert {job.id for job in await reader.list(limit=JOBS)} == {handle.id for handle in handles}
+            assert sum(agent.counters.slots.values()) == len(handles) <= 1
+
+
+async def test_those_who_are_not_cancelled_have_their_jobs(
+    world: World, autojump_clock: trio.testing.MockClock
+) -> None:
+    handles: list[osapi.JobHandle] = []
+
+    async def submit(scope: trio.CancelScope) -> None:
+        with scope:
+            handles.append(await client.submit("together.ready"))
+
+    async with (
+        world.agent("a", operations=together, max_jobs=JOBS) as agent,
+        world.broker.connect(faults=SLOW) as transport,
+        osapi.Client(transport, together, settings=world.settings) as client,
+    ):
+        async with trio.open_nursery() as nursery:
+            for number in range(JOBS):
+                # Three of four are cancelled in the course of the first second, whatever is done with them then.
+                wait = number / JOBS if number % 4 else 60.0
+                nursery.start_soon(submit, trio.CancelScope(deadline=trio.current_time() + wait))
+        assert len(handles) >= JOBS // 4
+        for handle in handles:
+            assert (await handle.result())["a"].unwrap() == handle.id
+        await trio.sleep(5.0)  # what is on its way when it is cancelled may take its time to be removed again
+        stored = {job.id for job in await client.list(limit=JOBS)}
+        assert stored == {handle.id for handle in handles}
+        assert sum(agent.counters.slots.values()) >= len(handles)
+
+
+async def test_a_client_that_closes_leaves_nobody_waiting(world: World, autojump_clock: trio.testing.MockClock) -> None:
+    ended: list[str] = []
+
+    async def submit() -> None:
+        try:
+            await (await client.submit("together.ready")).result()
+        except osapi.OsapiError as error:
+            ended.append(type(error).__name__)
+        else:
+            ended.append("answered")
+
+    async with trio.open_nursery() as nursery:
+        async with world.broker.connect(faults=SLOW) as transport:
+            async with osapi.Client(transport, together, settings=world.settings) as client:
+                for _ in range(JOBS):
+                    nursery.start_soon(submit)
+                await trio.sleep(0.1)
+    assert ended == ["ClosedError"] * JOBS
+
+
+async def test_whoever_observes_attempts_is_told_how_each_was_stored(
+    world: World, autojump_clock: trio.testing.MockClock
+) -> None:
+    seen: list[osapi.Attempt] = []
+
+    @contextmanager
+    def observer(attempt: osapi.Attempt) -> Generator[None]:
+        yield
+        seen.append(attempt)
+
+    async with world.client(operations=together) as client, world.broker.connect(faults=SLOW) as transport:
+        agent = osapi.Agent(
+            transport, together, hostname="a", max_jobs=JOBS, settings=world.settings, observer=observer
+        )
+        async with agent:
+            handles = await submit_at_once(client, JOBS, [])
+            for handle in handles:
+                await handle.result()
+            await trio.sleep(1.0)
+            assert {attempt.status for attempt in seen} == {SlotStatus.COMPLETED}
+            assert sorted(attempt.job_id for attempt in seen) == sorted(handle.id for handle in handles)
+            assert agent.active == 0
+
+
+async def test_whoever_observes_attempts_that_are_given_back_is_told_nothing_of_their_end(
+    world: World, autojump_clock: trio.testing.MockClock
+) -> None:
+    seen: list[osapi.Attempt] = []
+
+    @contextmanager
+    def observer(attempt: osapi.Attempt) -> Generator[None]:
+        try:
+            yield
+        finally:
+            seen.append(attempt)
+
+    world.settings = replace(world.settings, ack_wait=100.0)
+    async with world.client(operations=together) as client, world.broker.connect(faults=SLOW) as transport:
+        handles = [await client.submit("together.waits") for _ in range(JOBS)]
+        agent = osapi.Agent(
+            transport, together, hostname="a", max_jobs=JOBS, settings=world.settings, observer=observer
+        )
+        with trio.CancelScope() as scope:
+            async with agent, trio.open_nursery() as nursery:
+                nursery.start_soon(cancel_after, handles, 5, scope)
+        assert len(seen) == JOBS
+        assert agent.active == 0
+        async with world.agent("b", operations=together, max_jobs=JOBS):
+            for handle in handles:
+                (answer,) = (await handle.result()).values()
+                assert answer.unwrap() == handle.id
+        ended = {attempt.job_id for attempt in seen if attempt.status is SlotStatus.COMPLETED}
+        assert ended <= {handle.id for handle in handles if handle.records["_any"].attempt == 1}

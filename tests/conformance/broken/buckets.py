@@ -65,6 +65,14 @@ class WritesStopAtTheFirstRefusal(BucketProxy):
 
 
 @breaks("K9")
+class PutsOfManyCompare(BucketProxy):
+    """A write that is for whatever is there is made only where nothing is."""
+
+    async def write_many(self, writes: Sequence[Write]) -> list[int | OsapiError]:
+        return await self.inner.write_many([replace(write, revision=write.revision or 0) for write in writes])
+
+
+@breaks("K9")
 class ManyWritesShareOneAnswer(BucketProxy):
     """The revision of the last of many counts for all of them."""
 

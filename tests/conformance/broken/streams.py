@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import trio
 from msgspec.structs import replace
 
+from osapi.errors import OsapiError
 from osapi.rules.subjects import matches
 from tests.conformance.broken.proxy import StreamProxy, TransportProxy, breaks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from osapi.transport import Message, Published, Stream, StreamConfig, StreamInfo
+    from osapi.transport import Message, Outgoing, Published, Stream, StreamConfig, StreamInfo
 
 
 @breaks("S1")
@@ -237,3 +238,25 @@ class ScheduledMessagesLoseTheirHeaders(StreamProxy):
         self, subject: str, payload: bytes, *, headers: Mapping[str, str] | None = None, **options: Any
     ) -> Published:
         return await self.inner.schedule(subject, payload, **options)
+
+
+@breaks("S8")
+class PublishesStopAtTheFirstRefusal(StreamProxy):
+    """What comes after a message that is refused is not stored."""
+
+    async def publish_many(self, messages: Sequence[Outgoing]) -> list[Published | OsapiError]:
+        done: list[Published | OsapiError] = []
+        for message in messages:
+            done += await self.inner.publish_many([message])
+            if isinstance(done[-1], OsapiError):
+                break
+        return done + [done[-1]] * (len(messages) - len(done))
+
+
+@breaks("S8")
+class ManyPublishesHaveALimit(StreamProxy):
+    """Only the first 256 are stored; the receipt of the last of them counts for the rest."""
+
+    async def publish_many(self, messages: Sequence[Outgoing]) -> list[Published | OsapiError]:
+        done = await self.inner.publish_many(messages[:256])
+        return done + done[-1:] * (len(messages) - len(done))

@@ -51,8 +51,9 @@ class BucketSide:
     async def update(self, key: str, value: bytes, ttl: int | None, off: int) -> object:
         return await self._bucket.update(key, value, max(0, await self._newest(key) + off), ttl=ttl)
 
-    async def write_many(self, keys: list[str], value: bytes, ttl: int | None, off: int) -> object:
-        writes = [Write(key, value, max(0, await self._newest(key) + off), ttl) for key in keys]
+    async def write_many(self, keys: list[str], value: bytes, ttl: int | None, off: int | None) -> object:
+        newest = [None if off is None else max(0, await self._newest(key) + off) for key in keys]
+        writes = [Write(key, value, revision, ttl) for key, revision in zip(keys, newest, strict=True)]
         done = await self._bucket.write_many(writes)
         return [refusal(one) if isinstance(one, OsapiError) else one for one in done]
 
@@ -186,7 +187,7 @@ def _step(random: Random, ttls: list[int | None], often: dict[str, int]) -> Step
         "create": partial(step, "create", key=key, value=value, ttl=ttl),
         "update": partial(step, "update", key=key, value=value, ttl=ttl, off=random.choice([0, 0, 0, -1, 1, -99])),
         "write_many": partial(
-            step, "write_many", keys=random.sample(KEYS, 2), value=value, ttl=ttl, off=random.choice([0, 0, 1])
+            step, "write_many", keys=random.sample(KEYS, 2), value=value, ttl=ttl, off=random.choice([0, 0, 1, None])
         ),
         "delete": partial(step, "delete", key=key, off=off),
         "purge": partial(step, "purge", key=key, ttl=ttl, off=off),

@@ -9,8 +9,9 @@ from uuid import uuid4
 
 import trio
 
-from osapi.transport import StreamConfig
-from tests.nats.differential.script import Kind, Script, some, step, with_waits
+from osapi.errors import OsapiError
+from osapi.transport import Outgoing, StreamConfig
+from tests.nats.differential.script import Kind, Script, refusal, some, step, with_waits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -45,6 +46,13 @@ class StreamSide:
         self, subject: str, payload: bytes, headers: dict[str, str] | None, msg_id: str | None, ttl: int | None
     ) -> object:
         return await self._stream.publish(self.on(subject), payload, headers=headers, msg_id=msg_id, ttl=ttl)
+
+    async def publish_many(
+        self, subjects: list[str], payload: bytes, headers: dict[str, str] | None, ttl: int | None
+    ) -> object:
+        messages = [Outgoing(self.on(subject), payload, headers, ttl=ttl) for subject in subjects]
+        done = await self._stream.publish_many(messages)
+        return [refusal(one) if isinstance(one, OsapiError) else one for one in done]
 
     async def schedule(
         self, subject: str, target: str, payload: bytes, after: float, headers: dict[str, str] | None, ttl: int | None
@@ -104,7 +112,17 @@ async def open_side(transport: Transport, settings: dict[str, Any]) -> AsyncGene
 
 # --- Drawing -------------------------------------------------------------------------------------------------
 
-_OFTEN = {"publish": 10, "schedule": 2, "get": 2, "last": 2, "delete": 2, "purge": 2, "info": 3, "wrong": 1}
+_OFTEN = {
+    "publish": 10,
+    "publish_many": 2,
+    "schedule": 2,
+    "get": 2,
+    "last": 2,
+    "delete": 2,
+    "purge": 2,
+    "info": 3,
+    "wrong": 1,
+}
 
 
 def draw(random: Random, timed: bool) -> Script:
@@ -127,17 +145,24 @@ def draw(random: Random, timed: bool) -> Script:
     own: list[int | None] = [None] if "max_age" in settings else [None, None, 1, 2]
     ttls = own if timed else [None, None, 60]
     afters = [-1.0, 0.0, 1.0, 2.0] if timed else [60.0, 60.0, -1.0]
-    steps = [_step(random, ttls, afters) for _ in range(random.randint(6, 12) if timed else random.randint(8, 40))]
+    # One that is refused is tried again when the others are stored, and those may have made room.
+    often = _OFTEN | ({"publish_many": 0} if settings["discard"] == "new" else {})
+    steps = [
+        _step(random, ttls, afters, often) for _ in range(random.randint(6, 12) if timed else random.randint(8, 40))
+    ]
     if timed:
         steps = list(with_waits(random, steps, random.choice([1, 2])))
     return Script(settings, (*steps, step("info"), step("content")))
 
 
-def _step(random: Random, ttls: list[int | None], afters: list[float]) -> Step:
+def _step(random: Random, ttls: list[int | None], afters: list[float], often: dict[str, int]) -> Step:
     subject, payload, ttl = random.choice(SUBJECTS), random.choice(PAYLOADS), random.choice(ttls)
     headers, msg_id = random.choice(HEADERS), random.choice([None, None, "x", "y", "z"])
     steps: dict[str, Callable[[], Step]] = {
         "publish": partial(step, "publish", subject=subject, payload=payload, headers=headers, msg_id=msg_id, ttl=ttl),
+        "publish_many": partial(
+            step, "publish_many", subjects=random.sample(SUBJECTS, 2), payload=payload, headers=headers, ttl=ttl
+        ),
         "schedule": partial(
             step,
             "schedule",
@@ -155,7 +180,7 @@ def _step(random: Random, ttls: list[int | None], afters: list[float]) -> Step:
         "info": partial(step, "info"),
         "wrong": lambda: _wrong(random),
     }
-    return steps[some(random, _OFTEN)]()
+    return steps[some(random, often)]()
 
 
 def _wrong(random: Random) -> Step:
