@@ -25,7 +25,12 @@ _END_OF_BATCH = 204
 
 
 class Receiver(Protocol):
-    """A pull or a watch, as its connection sees it."""
+    """A pull or a watch, as its connection sees it.
+
+    One that hears nothing for long `goes_by_others`: when one of these is deaf, it may be as well.
+    """
+
+    goes_by_others: bool
 
     async def resume(self) -> None:
         """Go on where it was, now that there is a connection.
@@ -236,9 +241,14 @@ class Link:
             await trio.sleep(_ROUND)
             now = trio.current_time()
             self._give_up_late(now)
-            for receiver in list(self._receivers):
-                if self.connection.is_up and receiver.is_deaf(now):
-                    self.resume(receiver)
+            if self.connection.is_up:
+                self._resume_deaf(now)
+
+    def _resume_deaf(self, now: float) -> None:
+        deaf = [one for one, is_resumed in self._receivers.items() if not is_resumed and one.is_deaf(now)]
+        if deaf:
+            for receiver in (*deaf, *(one for one in self._receivers if one.goes_by_others)):
+                self.resume(receiver)
 
     # --- State ---------------------------------------------------------------------------------------------
 

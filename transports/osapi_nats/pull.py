@@ -26,6 +26,11 @@ _EXPIRES = 30.0
 # one replica's leader may die while the connection is to another; then silence is all there is to see.
 _HEARTBEAT = 5.0
 _HEARTBEAT_OF_REPLICAS = 1.5
+# For each heartbeat that is due, and each request that expires, the server looks at all that wait at the consumer:
+# twice as many are four times the work. Where more may wait than by default, they ask less often, for no heartbeats.
+_CROWD = 512
+_EXPIRES_OF_CROWD = 60.0
+_SILENCE_OF_CROWD = 70.0
 # A request that was refused (too many wait) is made again after so long.
 _PAUSE = 1.0
 # While replicas elect a leader nobody answers for a consumer; so long we wait to hear whether it is still there.
@@ -41,12 +46,21 @@ _encode = msgspec.json.Encoder().encode
 class NatsPull:
     """Implements `osapi.transport.Pull`, and `osapi_nats.link.Receiver`."""
 
-    def __init__(self, api: Api, stream: str, consumer: str, subject_at: int, replicas: int) -> None:
+    def __init__(
+        self, api: Api, stream: str, consumer: str, subject_at: int, *, replicas: int, max_waiting: int
+    ) -> None:
         self._api = api
         self._stream = stream
         self._consumer = consumer
         self._subject_at = subject_at
-        self._heartbeat = _HEARTBEAT if replicas == 1 else _HEARTBEAT_OF_REPLICAS
+        self.goes_by_others = max_waiting > _CROWD
+        if self.goes_by_others:
+            self._asks_for = {"expires": ns(_EXPIRES_OF_CROWD)}
+            self._longest_silence = _SILENCE_OF_CROWD
+        else:
+            heartbeat = _HEARTBEAT if replicas == 1 else _HEARTBEAT_OF_REPLICAS
+            self._asks_for = {"expires": ns(_EXPIRES), "idle_heartbeat": ns(heartbeat)}
+            self._longest_silence = 2 * heartbeat + 0.5
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox: Inbox[NatsDelivery] = Inbox()
         self._outstanding = 0  # requested and not yet here
@@ -98,8 +112,8 @@ class NatsPull:
         self._ask()
 
     def is_deaf(self, now: float) -> bool:
-        """Tell whether the server has missed two heartbeats while a request should wait there."""
-        return self._outstanding > 0 and now > self._heard + 2 * self._heartbeat + 0.5
+        """Tell whether the server has missed two heartbeats, or the end of a request, that should wait there."""
+        return self._outstanding > 0 and now > self._heard + self._longest_silence
 
     def end(self, error: Exception) -> None:
         """Let the receiver get an error once it has taken what came."""
@@ -125,8 +139,7 @@ class NatsPull:
         count = self._held_back
         if count and 4 * count >= self._outstanding - count and self._subscription is not None:
             self._held_back = 0
-            request = {"batch": count, "expires": ns(_EXPIRES), "idle_heartbeat": ns(self._heartbeat)}
-            self._api.link.post(self._next, _encode(request), self._reply)
+            self._api.link.post(self._next, _encode({"batch": count, **self._asks_for}), self._reply)
 
     # --- What comes ----------------------------------------------------------------------------------------
 

@@ -289,10 +289,18 @@ class NatsConsumer:
     async def _pull(self) -> AsyncGenerator[NatsPull]:
         stream = self._stream
         link = stream.api.link
-        pull = NatsPull(stream.api, stream.name, self._config.name, len(stream.prefix), stream.config.replicas)
+        config, replicas = self._config, stream.config.replicas
+        pull = NatsPull(
+            stream.api,
+            stream.name,
+            config.name,
+            len(stream.prefix),
+            replicas=replicas,
+            max_waiting=config.max_waiting,
+        )
         await trio.lowlevel.checkpoint_if_cancelled()
-        if (await self._read()).num_waiting >= self._config.max_waiting:
-            raise LimitReachedError(f"consumer {self._config.name}: {self._config.max_waiting} (max_waiting) wait")
+        if (await self._read()).num_waiting >= config.max_waiting:
+            raise LimitReachedError(f"consumer {config.name}: {config.max_waiting} (max_waiting) wait")
         try:
             await pull.resume()
             link.add(pull)

@@ -39,6 +39,8 @@ class NatsWatch:
     memory here.
     """
 
+    goes_by_others = False
+
     def __init__(
         self,
         api: Api,
