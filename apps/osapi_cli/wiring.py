@@ -11,6 +11,7 @@ from msgspec.structs import replace
 import osapi
 from osapi.errors import InvalidInputError
 from osapi.settings import Place, Places
+from osapi_cli.configuration.kinds import YEAR
 from osapi_cli.problems import ProblemError
 from osapi_nats import Options as Broker
 
@@ -50,9 +51,13 @@ class Notifying:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pki:
-    """The folder in which a program keeps its keys, and whether a controller accepts every agent."""
+    """The folder in which a program keeps its keys, and whether a controller accepts every agent.
+
+    A key that another takes the place of counts for `grace` seconds more.
+    """
 
     key_dir: Path
+    grace: float
     auto_accept: bool = False
 
 
@@ -112,7 +117,7 @@ def controller_plan(configuration: Configuration) -> ControllerPlan:
         api=Listen(controller.api.host, controller.api.port),
         metrics=_metrics(controller.metrics),
         notifying=_notifying(configuration),
-        pki=_pki(controller.pki, auto_accept=controller.pki.auto_accept),
+        pki=_pki(controller.pki, grace=controller.pki.rotation_grace_period, auto_accept=controller.pki.auto_accept),
         tracing=_tracing(configuration),
     )
 
@@ -120,14 +125,15 @@ def controller_plan(configuration: Configuration) -> ControllerPlan:
 def agent_plan(configuration: Configuration) -> AgentPlan:
     """Return what an agent is started with."""
     agent = configuration.agent
+    kept = _settings_in(configuration, agent.nats)
     return AgentPlan(
         broker=broker(agent.nats),
-        settings=_settings_in(configuration, agent.nats),
+        settings=kept,
         hostname=agent.hostname,
         labels=agent.labels,
         max_jobs=agent.max_jobs,
         metrics=_metrics(agent.metrics),
-        pki=_pki(agent.pki),
+        pki=_pki(agent.pki, grace=min(kept.job_ttl, YEAR)),  # what it has answered stays readable
         tracing=_tracing(configuration),
         thresholds=_thresholds(configuration),
     )
@@ -288,8 +294,8 @@ def _metrics(metrics: Metrics) -> Listen | None:
     return Listen(metrics.host, metrics.port) if metrics.enabled else None
 
 
-def _pki(pki: AnyPki, *, auto_accept: bool = False) -> Pki | None:
-    return Pki(key_dir=Path(pki.key_dir), auto_accept=auto_accept) if pki.enabled else None
+def _pki(pki: AnyPki, *, grace: float, auto_accept: bool = False) -> Pki | None:
+    return Pki(key_dir=Path(pki.key_dir), grace=grace, auto_accept=auto_accept) if pki.enabled else None
 
 
 def _tracing(configuration: Configuration) -> Tracing | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 
 import osapi
 from osapi_cli.configuration import ConfigurationError, ProblemError
-from osapi_cli.running.pki import Keys, agent_keys, controller_keys
+from osapi_cli.running.pki import Keys, agent_keys, controller_keys, succeed
 from osapi_cli.wiring import Pki
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def pki(tmp_path: Path) -> Pki:
-    return Pki(key_dir=tmp_path / "pki")
+    return Pki(key_dir=tmp_path / "pki", grace=60.0)
 
 
 def mode(path: Path) -> int:
@@ -104,6 +105,86 @@ def test_a_private_key_that_others_may_read_is_refused(pki: Pki) -> None:
     (pki.key_dir / "controller.pem").chmod(0o640)
     with pytest.raises(osapi.KeyFileError, match="its mode is 0640"):
         controller_keys(pki)
+
+
+# --- A key that takes another's place -------------------------------------------------------------------------
+
+
+def move(pki: Pki, program: str) -> None:
+    """Do what an operator does who wants another key."""
+    (pki.key_dir / f"{program}.pem").rename(pki.key_dir / f"{program}.previous.pem")
+
+
+def test_the_key_before_is_used_first_and_believed_until_then(pki: Pki) -> None:
+    before = controller_keys(pki), agent_keys(pki)
+    for program, old, keys_of in (("controller", before[0], controller_keys), ("agent", before[1], agent_keys)):
+        assert (old.first, old.previous) == (old.signer, None)
+        move(pki, program)
+        keys = keys_of(pki)
+        assert keys.previous is not None
+        assert keys.signer is not None
+        assert old.signer is not None
+        assert keys.first is keys.previous.signer
+        assert keys.previous.path == pki.key_dir / f"{program}.previous.pem"
+        assert keys.previous.signer.public == old.signer.public != keys.signer.public
+    (pki.key_dir / "controllers.pub").unlink()
+    controller = controller_keys(pki)
+    assert believes(controller, controller.first, controller.signer)
+
+
+@pytest.mark.parametrize("program", ["controller", "agent"])
+def test_a_key_that_was_copied_and_not_moved_is_refused(pki: Pki, program: str) -> None:
+    controller_keys(pki)
+    keys_of = {"controller": controller_keys, "agent": agent_keys}[program]
+    keys_of(pki)
+    (pki.key_dir / f"{program}.previous.pem").touch(mode=0o600)
+    with pytest.raises(osapi.KeyFileError, match=rf"{program}\.previous\.pem: this is no private key"):
+        keys_of(pki)
+    copied = (pki.key_dir / f"{program}.pem").read_bytes()
+    (pki.key_dir / f"{program}.previous.pem").write_bytes(copied)
+    told = rf"{program}\.previous\.pem: is the same key as {program}\.pem; move it there, and do not copy it"
+    with pytest.raises(ProblemError, match=told):
+        keys_of(pki)
+
+
+async def test_a_key_that_another_one_follows_already_is_refused(pki: Pki) -> None:
+    controller_keys(pki)
+    move(pki, "controller")
+    keys = controller_keys(pki)
+    assert keys.previous is not None
+    async with osapi.connect("memory://") as transport:
+        async with osapi.Client(transport, signer=keys.first, trust=keys.trust) as client:
+            await client.rotate(osapi.Signer.generate())
+        async with osapi.Client(transport, signer=keys.first, trust=keys.trust) as client:
+            with pytest.raises(ProblemError, match=r"controller\.previous\.pem: holds key .*, which another than "):
+                await succeed(client, keys, pki)
+    assert keys.previous.path.exists()
+
+
+async def test_a_start_that_was_cut_off_is_made_up_for_by_the_next(
+    pki: Pki, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def protected(path: Path, *, missing_ok: bool) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    controller_keys(pki)
+    move(pki, "controller")
+    async with osapi.connect("memory://") as transport:
+        for _ in range(2):
+            keys = controller_keys(pki)
+            with monkeypatch.context() as patched:
+                patched.setattr("pathlib.Path.unlink", protected)
+                async with osapi.Client(transport, signer=keys.first, trust=keys.trust) as client:
+                    await succeed(client, keys, pki)
+            assert "previous.pem is not needed any more, and cannot be removed: Read-only file system" in caplog.text
+        keys = controller_keys(pki)
+        async with osapi.Client(transport, signer=keys.first, trust=keys.trust) as client:
+            await succeed(client, keys, pki)
+    done = controller_keys(pki)
+    assert done.previous is None
+    assert done.signer is not None
+    assert keys.signer is not None
+    assert done.signer.public == keys.signer.public
 
 
 def test_a_pipe_or_a_file_in_the_place_of_a_folder_is_refused(pki: Pki) -> None:

@@ -86,7 +86,7 @@ def test_an_agent_waits_is_accepted_and_obeys_the_controller_alone(
             (known,) = client(tmp_path, url, "agent", "list")["agents"]
             assert known["fingerprint"] == fingerprint
 
-            answers = trio.run(submit_unsigned, nats_server, namespace)
+            answers = trio.run(submit_as, nats_server, namespace)
             assert answers["web-01"].error == "refused by web-01: the stored definition is refused: it is not signed"
             assert agent.ended(SIGTERM).status == 0
 
@@ -99,18 +99,66 @@ def test_an_agent_waits_is_accepted_and_obeys_the_controller_alone(
         assert controller.ended(SIGTERM).status == 0
 
 
+def test_keys_are_followed_by_others_and_nobody_has_to_be_accepted_anew(
+    tmp_path: Path, there: dict[str, str], nats_server: str, namespace: str
+) -> None:
+    there["OSAPI_CONTROLLER_PKI_ROTATION_GRACE_PERIOD"] = "0s"
+    with Service(tmp_path, "controller", "start", **there) as controller:
+        url = controller.url("ready: ")
+        give_key(tmp_path)
+        with run_agent(tmp_path, there) as agent:
+            agent.until("waits to be accepted")
+            client(tmp_path, url, "agent", "accept", "--hostname", "web-01")
+            agent.until("web-01 takes jobs: its key ")
+            assert runs(url)
+            assert controller.ended(SIGTERM).status == 0
+            stolen = move(tmp_path / "controller" / "controller.pem")
+
+            # The agent runs on. It learns which key follows from the one that it was given.
+            with Service(tmp_path, "controller", "start", **there) as another:
+                assert f"{stolen.fingerprint}, the one before, counts for 0 s more" in another.until("in use from now")
+                url = another.url("ready: ")
+                assert not (tmp_path / "controller" / "controller.previous.pem").exists()
+                assert runs(url)
+                answers = trio.run(submit_as, nats_server, namespace, stolen)
+                assert "whose time ended when another took its place" in str(answers["web-01"].error)
+
+                assert agent.ended(SIGTERM).status == 0
+                move(tmp_path / "agent" / "agent.pem")
+                with run_agent(tmp_path, there) as agent_again:
+                    agent_again.until("in use from now")
+                    assert agent_again.until("ready: ") == "ready: agent web-01 offers 17 operations"
+                    assert runs(url)
+                    assert agent_again.ended(SIGTERM).status == 0
+                assert not (tmp_path / "agent" / "agent.previous.pem").exists()
+                with run_agent(tmp_path, there) as agent_again:
+                    assert agent_again.until("ready: ") == "ready: agent web-01 offers 17 operations"
+                    assert runs(url)
+                    assert client(tmp_path, url, "agent", "pending")["agents"] == []
+                    assert agent_again.ended(SIGTERM).status == 0
+                assert another.ended(SIGTERM).status == 0
+
+
+def move(key: Path) -> osapi.Signer:
+    """Do what an operator does who wants another key, and return the one before."""
+    return osapi.Signer.read(key.rename(key.with_suffix(".previous.pem")))
+
+
 def runs(url: str) -> bool:
     """Tell whether a job gets a trusted answer from the agent."""
     status, found = ask(f"{url}/api/node/web-01/command/exec", TOKEN, {"command": "echo", "args": ["hello"]})
     return (status, found["results"][0].get("stdout")) == (202, "hello\n")
 
 
-async def submit_unsigned(nats_server: str, namespace: str) -> Any:
-    """Submit a job straight to the broker, as somebody would who has its credentials and no key."""
+async def submit_as(nats_server: str, namespace: str, signer: osapi.Signer | None = None) -> Any:
+    """Submit a job straight to the broker, as somebody would who has its credentials, and a stolen key or none."""
     same = replace(settings(Configuration()), fleet=namespace, registry_ttl=3.0, heartbeat=1.0)
     options = Options(servers=(nats_server.removeprefix("nats://"),), namespace=namespace)
     with trio.fail_after(20):
-        async with open_connection(options) as transport, osapi.Client(transport, settings=same) as stranger:
+        async with (
+            open_connection(options) as transport,
+            osapi.Client(transport, settings=same, signer=signer) as stranger,
+        ):
             return await (await stranger.submit("node.uptime.get", target="web-01")).result()
 
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 # A key, or what all keys below one have in common, and why. A value that is not the default costs a line of warning.
 IDLE: Final[Mapping[str, str]] = {
-    "controller.pki.rotation_grace_period": "programs do not rotate keys; Client.rotate does",
     "nats.server.namespace": "controller.nats.namespace and agent.nats.namespace say it",
     "nats.stream.discard": "with new, nothing could be scheduled; a full stream drops the oldest",
     "agent.consumer.name": "each consumer is named after what it is for",

@@ -7,7 +7,19 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, field
 
 from osapi_cli.configuration.broker import Nats
-from osapi_cli.configuration.kinds import DURATION, Count, Duration, OwnPort, Part, Percent, Period, Port, Secret, Text
+from osapi_cli.configuration.kinds import (
+    DURATION,
+    Count,
+    Duration,
+    Grace,
+    OwnPort,
+    Part,
+    Percent,
+    Period,
+    Port,
+    Secret,
+    Text,
+)
 
 # --- What several programs have ------------------------------------------------------------------------------
 
@@ -52,7 +64,7 @@ class ControllerPki(Pki, frozen=True, kw_only=True):
     """Signed jobs, and whom to believe."""
 
     auto_accept: bool = False
-    rotation_grace_period: Duration = 0.0
+    rotation_grace_period: Grace = 3600.0
 
 
 # --- controller ----------------------------------------------------------------------------------------------

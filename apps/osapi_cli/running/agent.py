@@ -14,7 +14,7 @@ from osapi_agent import Vitals, facts, host, operations, preflight
 from osapi_cli.problems import ProblemError
 from osapi_cli.running.broker import open_broker
 from osapi_cli.running.health import Reached, probes
-from osapi_cli.running.pki import agent_keys
+from osapi_cli.running.pki import agent_keys, succeed
 from osapi_cli.running.tracing import tracer
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ async def blocks(transport: Transport, plan: AgentPlan, keys: Keys, metrics: Met
         for line in preflight.lacking(operations, await trio.to_thread.run_sync(preflight.look)):
             _log.warning("%s", line)
         async with agent:
+            await succeed(agent, keys, plan.pki)
             metrics.watch_agent(agent)
             yield agent
 
@@ -108,7 +109,7 @@ def _agent(transport: Transport, plan: AgentPlan, keys: Keys, observer: osapi.Ob
             settings=plan.settings,
             observer=observer,
             machine_id=host.machine_id(),
-            signer=keys.signer,
+            signer=keys.first,
             trust=keys.trust,
             journal=keys.journal,
         )

@@ -15,7 +15,7 @@ from osapi_api import Audit, create_app, serve
 from osapi_cli.running.broker import open_broker
 from osapi_cli.running.health import Reached, cannot_listen, probes
 from osapi_cli.running.notices import teller
-from osapi_cli.running.pki import accept_all, controller_keys
+from osapi_cli.running.pki import accept_all, controller_keys, succeed
 from osapi_cli.running.tracing import tracer
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ async def blocks(
     the schedules.
     """
     async with (
-        osapi.Client(transport, operations, settings=plan.settings, signer=keys.signer, trust=keys.trust) as client,
+        _client(transport, plan, keys) as client,
         # It keeps the stories of dead letters, too.
         osapi.Sweeper(transport, settings=plan.settings, signer=keys.signer, trust=keys.trust),
         osapi.Scheduler(transport, settings=plan.settings, signer=keys.signer, trust=keys.trust),
@@ -79,6 +79,15 @@ async def blocks(
         async with teller(plan.notifying) as tell, background() as telling:
             await telling.start(partial(client.fleet.alert, tell, renotify=plan.notifying.renotify))
             yield client
+
+
+@asynccontextmanager
+async def _client(transport: Transport, plan: ControllerPlan, keys: Keys) -> AsyncGenerator[osapi.Client]:
+    async with osapi.Client(
+        transport, operations, settings=plan.settings, signer=keys.first, trust=keys.trust
+    ) as client:
+        await succeed(client, keys, plan.pki)
+        yield client
 
 
 @asynccontextmanager

@@ -1,9 +1,11 @@
 """The keys that jobs and answers are signed with, in the folder that `controller.pki` or `agent.pki` names.
 
-    controller.pem   the controller's private key                                                            0600
-    controllers.pub  the public keys that agents obey, one a line; `#` begins a comment
-    agent.pem        the agent's private key                                                                 0600
-    journal          what the agent has started, so that nobody can have it started again after a restart    0600
+    controller.pem           the controller's private key                                                    0600
+    controller.previous.pem  the one before, until it has announced that `controller.pem` follows            0600
+    controllers.pub          the public keys that agents obey, one a line; `#` begins a comment
+    agent.pem                the agent's private key                                                         0600
+    agent.previous.pem       the one before, as for the controller                                           0600
+    journal                  what the agent has started, so that nobody can have it started again            0600
 
 Keys are made when they are first needed. The controller adds its own to `controllers.pub`, of which agents are given a
 copy; with one folder for both there is nothing to copy. What others could have written there is refused.
@@ -15,7 +17,7 @@ import logging
 import os
 import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
@@ -38,13 +40,29 @@ _OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 _log: Final = logging.getLogger("osapi.program")
 
 
+class Previous(NamedTuple):
+    """The key before ours, and its file, which is there until everybody was told which one follows."""
+
+    path: Path
+    signer: osapi.Signer
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Keys:
-    """What a program signs with and whom it believes, nothing without keys; where an agent keeps its journal."""
+    """What a program signs with and whom it believes, nothing without keys; where an agent keeps its journal.
+
+    Where there is a `previous` key, a client or an agent is opened with that one, and `succeed` puts ours in its place.
+    """
 
     signer: osapi.Signer | None = None
     trust: osapi.Trust | None = None
     journal: Path | None = None
+    previous: Previous | None = None
+
+    @property
+    def first(self) -> osapi.Signer | None:
+        """Return the key to open a client or an agent with."""
+        return self.signer if self.previous is None else self.previous.signer
 
 
 def controller_keys(pki: Pki | None) -> Keys:
@@ -57,13 +75,14 @@ def controller_keys(pki: Pki | None) -> Keys:
     if pki is None:
         return Keys()
     _check_folder(pki.key_dir)
-    signer = osapi.Signer.open(pki.key_dir / "controller.pem")
+    signer, previous = _own(pki.key_dir, "controller")
     listed = pki.key_dir / CONTROLLERS
     known = _listed(listed)
     if str(signer.public) not in known:
         _add(listed, signer)
     _log.info("jobs are signed with key %s; agents obey it by %s", signer.fingerprint, listed)
-    return Keys(signer=signer, trust=osapi.Trust([*known, signer.public]))
+    ours = [signer.public] if previous is None else [signer.public, previous.signer.public]
+    return Keys(signer=signer, trust=osapi.Trust([*known, *ours]), previous=previous)
 
 
 def agent_keys(pki: Pki | None) -> Keys:
@@ -81,8 +100,36 @@ def agent_keys(pki: Pki | None) -> Keys:
     if not known:
         remedy = "copy it from the controller.pki.key_dir of a controller, which makes it when it starts"
         raise ProblemError(str(listed), "agent.pki", "lists no controller whose jobs are to be run", remedy)
-    signer = osapi.Signer.open(pki.key_dir / "agent.pem")
-    return Keys(signer=signer, trust=osapi.Trust(known), journal=pki.key_dir / "journal")
+    signer, previous = _own(pki.key_dir, "agent")
+    return Keys(signer=signer, trust=osapi.Trust(known), journal=pki.key_dir / "journal", previous=previous)
+
+
+async def succeed(opened: osapi.Client | osapi.Agent, keys: Keys, pki: Pki | None) -> None:
+    """Let our key take the place of the previous one, if there is one, and remove that.
+
+    Raises:
+        ProblemError: another key has taken its place already.
+        LimitReachedError, DisconnectedError, UncertainError: the next start tries again.
+
+    """
+    if pki is None or keys.signer is None or keys.previous is None:
+        return
+    path, before = keys.previous
+    try:
+        await opened.rotate(keys.signer, grace=pki.grace)
+    except osapi.EnrolmentError as error:
+        problem = f"holds key {before.fingerprint}, which another than {keys.signer.fingerprint} follows"
+        raise ProblemError(str(path), "", problem, "go on with that one, or remove this file") from error
+    _log.warning(
+        "key %s is in use from now on; %s, the one before, counts for %g s more",
+        keys.signer.fingerprint,
+        before.fingerprint,
+        pki.grace,
+    )
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning("%s is not needed any more, and cannot be removed: %s", path, error.strerror)
 
 
 async def accept_all(client: osapi.Client) -> None:
@@ -123,6 +170,16 @@ def _check_folder(path: Path) -> None:
     if not stat.S_ISDIR(found.st_mode):
         raise ProblemError(str(path), "", "is no folder", "name one that the program may write to")
     _check(path, found)
+
+
+def _own(folder: Path, program: str) -> tuple[osapi.Signer, Previous | None]:
+    """Return a program's key, made if there is none, and the one before if that is there."""
+    path = folder / f"{program}.previous.pem"
+    previous = Previous(path, osapi.Signer.read(path)) if path.exists() else None
+    signer = osapi.Signer.open(folder / f"{program}.pem")
+    if previous is not None and previous.signer.public == signer.public:
+        raise ProblemError(str(path), "", f"is the same key as {program}.pem", "move it there, and do not copy it")
+    return signer, previous
 
 
 def _listed(path: Path) -> list[str]:
