@@ -29,7 +29,7 @@ def complete(program: click.Group) -> int:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @global_flags
 def completion(shell: str) -> int:
-    """Print what makes a shell complete osapi's commands and flags."""
+    """Print what makes a shell complete osapi's commands, flags, and names of agents and operations."""
     from click import shell_completion  # noqa: PLC0415
 
     from osapi_cli.program import program  # noqa: PLC0415 - it imports us

@@ -11,6 +11,7 @@
 #   server.py      where the server is, and who we are to it
 #   http.py        a request and its answer
 #   description.py  the operations that the server says it has
+#   names.py       the names that a shell completes
 #   refusals.py    what the program says when the server refuses, or does not answer
 #   waiting.py     a request for which hosts are waited
 #   sse.py         streams of events, taken apart; follow.py reads one through to its end

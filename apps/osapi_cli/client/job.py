@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from osapi_cli.client import work
-from osapi_cli.client.options import WORDS, examples, job_id_option
+from osapi_cli.client.options import HOSTNAME, OPERATION, TARGET, WORDS, examples, job_id_option
 from osapi_cli.group import Program, global_flags
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def job() -> None:
     ),
 )
 @click.option("--status", type=click.Choice(_STATES), metavar="S", help=f"Only these: {', '.join(_STATES)}.")
-@click.option("--operation", type=WORDS, metavar="NAME", help="Only those of this operation.")
-@click.option("--target", type=WORDS, metavar="T", help="Only those that were sent to exactly this target.")
+@click.option("--operation", type=OPERATION, metavar="NAME", help="Only those of this operation.")
+@click.option("--target", type=TARGET, metavar="T", help="Only those that were sent to exactly this target.")
 @click.option("--since", type=WORDS, metavar="WHEN", help=f"Only those created from then on: {_WHEN}.")
 @click.option("--until", type=WORDS, metavar="WHEN", help="Only those created before then.")
 @click.option(
@@ -116,7 +116,7 @@ def watch(flags: Flags, job_id: str, *, written: bool) -> int:
     )
 )
 @job_id_option
-@click.option("--host", "hosts", type=WORDS, multiple=True, metavar="H", help="Only there. May be repeated.")
+@click.option("--host", "hosts", type=HOSTNAME, multiple=True, metavar="H", help="Only there. May be repeated.")
 @click.option("--reason", default="", metavar="TEXT", help="Why; it is kept with the job.")
 @global_flags
 @click.pass_obj
@@ -132,7 +132,7 @@ def cancel(flags: Flags, job_id: str, hosts: tuple[str, ...], reason: str) -> in
     )
 )
 @job_id_option
-@click.option("--target-hostname", type=WORDS, metavar="T", help="Send it there, not to the job's own target.")
+@click.option("--target-hostname", type=TARGET, metavar="T", help="Send it there, not to the job's own target.")
 @global_flags
 @click.pass_obj
 def retry(flags: Flags, job_id: str, target_hostname: str | None) -> int:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from click.shell_completion import CompletionItem
 
     from osapi_cli.group import Flags
 
@@ -28,6 +30,42 @@ class Words(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         if not text:
             self.fail("it is empty", param, ctx)
         return text
+
+
+class Hostname(Words):
+    """The name of an agent, which a shell can complete."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer the agents of the server."""
+        from osapi_cli.client import names  # noqa: PLC0415 - only for who presses TAB
+
+        return _offered(names.hostnames(ctx), incomplete)
+
+
+class Target(Words):
+    """Whom a job is for; a shell can complete the names of agents."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer the agents of the server, any of them and all."""
+        from osapi_cli.client import names  # noqa: PLC0415
+
+        return _offered(["_all", "_any", *names.hostnames(ctx)], incomplete)
+
+
+class Operation(Words):
+    """The name of an operation, which a shell can complete."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer the operations of the server."""
+        from osapi_cli.client import names  # noqa: PLC0415
+
+        return _offered(names.operations(ctx), incomplete)
+
+
+def _offered(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 class Items(Words):
@@ -87,6 +125,9 @@ class Moment(Words):
 
 
 WORDS: Final = Words()
+HOSTNAME: Final = Hostname()
+TARGET: Final = Target()
+OPERATION: Final = Operation()
 SPAN: Final = Span()
 MOMENT: Final = Moment()
 ITEMS: Final = Items()
@@ -107,7 +148,7 @@ def target_option(command: AnyCommand) -> AnyCommand:
     return click.option(
         "-T",
         "--target",
-        type=WORDS,
+        type=TARGET,
         metavar="TARGET",
         expose_value=False,
         callback=keep,
@@ -134,7 +175,7 @@ def job_id_option(command: AnyCommand) -> AnyCommand:
 
 def hostname_option(command: AnyCommand) -> AnyCommand:
     """Give a command the flag --hostname."""
-    return click.option("--hostname", type=WORDS, required=True, metavar="H", help="The name of the agent.")(command)
+    return click.option("--hostname", type=HOSTNAME, required=True, metavar="H", help="The name of the agent.")(command)
 
 
 def flags_of(ctx: click.Context) -> Flags:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from osapi_cli.client import work
-from osapi_cli.client.options import WORDS, AnyCommand, examples
+from osapi_cli.client.options import OPERATION, TARGET, WORDS, AnyCommand, examples
 from osapi_cli.group import Program, global_flags
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ def rollout() -> None:
         "osapi client rollout start service.restart -T _all --batch 10% --pause 2m --max-failures 3 --watch",
     )
 )
-@click.argument("operation", type=WORDS)
+@click.argument("operation", type=OPERATION)
 @click.option("--data", metavar="JSON", help="What the operation is given; @FILE reads it from there, - from stdin.")
 @click.option(
-    "-T", "--target", type=WORDS, default="_all", show_default=True, metavar="TARGET", help="All hosts that it is for."
+    "-T", "--target", type=TARGET, default="_all", show_default=True, metavar="TARGET", help="All hosts that it is for."
 )
 @click.option("--batch", type=WORDS, default="1", show_default=True, metavar="N|N%", help="So many hosts at a time.")
 @click.option("--canary", type=WORDS, default="0", show_default=True, metavar="N|N%", help="So many first, alone.")

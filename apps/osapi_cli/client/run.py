@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from osapi_cli.client import work
-from osapi_cli.client.options import WORDS, detach_option, examples, flags_of, target_of, target_option
+from osapi_cli.client.options import OPERATION, detach_option, examples, flags_of, target_of, target_option
 from osapi_cli.group import global_flags
 
 
@@ -18,7 +18,7 @@ from osapi_cli.group import global_flags
         "osapi client run backup.start -T group:db --data @request.json --detach",
     )
 )
-@click.argument("operation", type=WORDS, required=False)
+@click.argument("operation", type=OPERATION, required=False)
 @click.option("--data", metavar="JSON", help="What the operation is given; @FILE reads it from there, - from stdin.")
 @click.option("--list", "listing", is_flag=True, help="Show the operations that there are, or what this one takes.")
 @detach_option

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from osapi_cli.client import work
-from osapi_cli.client.options import MOMENT, SPAN, WORDS, AnyCommand, Span, examples, flags_of, target_of, target_option
+from osapi_cli.client.options import (
+    MOMENT,
+    OPERATION,
+    SPAN,
+    WORDS,
+    AnyCommand,
+    Span,
+    examples,
+    flags_of,
+    target_of,
+    target_option,
+)
 from osapi_cli.group import Program, global_flags
 
 if TYPE_CHECKING:
@@ -53,7 +64,7 @@ def get(flags: Flags, name: str) -> int:
     ),
 )
 @name_option
-@click.option("--operation", type=WORDS, required=True, metavar="NAME", help="What to run.")
+@click.option("--operation", type=OPERATION, required=True, metavar="NAME", help="What to run.")
 @click.option("--data", metavar="JSON", help="What the operation is given; @FILE reads it from there, - from stdin.")
 @click.option("--at", type=MOMENT, metavar="WHEN", help="Once, at a moment as 2026-12-24T18:00:00+01:00.")
 @click.option("--every", type=Span(least=1.0), metavar="D", help="Every so long, as 90s or 1h30m; at least 1s.")
