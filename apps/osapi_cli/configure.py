@@ -26,10 +26,7 @@ def show(flags: Flags) -> int:
     from osapi_cli.configuration.showing import as_yaml, plain  # noqa: PLC0415
 
     shown = plain(flags.configuration().configuration)
-    if flags.json:
-        output.show_json(shown)
-    else:
-        output.show([output.Code(as_yaml(shown).rstrip("\n"))])
+    output.present(shown, [output.Code(as_yaml(shown).rstrip("\n"))], as_json=flags.json)
     return exits.OK
 
 

@@ -38,10 +38,7 @@ def start(flags: Flags) -> int:
     output.log_to_stderr(debug=debug)
 
     def announce(ready: Ready) -> None:
-        if flags.json:
-            output.show_json(ready)
-        else:
-            output.show([output.Paragraph(line) for line in ready.lines()])
+        output.present(ready, [output.Paragraph(line) for line in ready.lines()], as_json=flags.json)
 
     exits.run(partial(serve, settings_of(configured.nats.server), announce, debug=debug))
     return exits.OK

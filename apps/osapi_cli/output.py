@@ -105,6 +105,14 @@ def show(document: Document) -> None:
         _write(for_pipe(document))
 
 
+def present(value: Any, document: Iterable[Block], *, as_json: bool) -> None:
+    """Write to stdout what there is to show: a value for programs, or a document of it for people."""
+    if as_json:
+        show_json(value)
+    else:
+        show([*document])
+
+
 def show_json(value: Any) -> None:
     """Write one JSON document to stdout."""
     _write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")

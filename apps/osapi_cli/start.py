@@ -41,10 +41,7 @@ def start(flags: Flags, port: str | None, *, nats: bool) -> int:
     from osapi_cli.running.together import run  # noqa: PLC0415
 
     def announce(ready: Ready) -> None:
-        if flags.json:
-            output.show_json(ready)
-        else:
-            output.show(_for_people(ready))
+        output.present(ready, _for_people(ready), as_json=flags.json)
 
     planned = plan(loaded, nats=nats)
     logs.begin(debug=debug)

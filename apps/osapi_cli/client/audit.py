@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from osapi_cli.client import work
-from osapi_cli.client.options import WORDS, examples
+from osapi_cli.client.options import EXAMPLE_ID, WORDS, examples, limit_option
 from osapi_cli.group import Program, global_flags
 
 if TYPE_CHECKING:
     from osapi_cli.group import Flags
-
-_ID = "0199c0de-7a11-7abc-8def-0123456789ab"
 
 
 @click.group(cls=Program)
@@ -23,9 +21,7 @@ def audit() -> None:
 
 
 @audit.command("list", epilog=examples("osapi client audit list", "osapi client audit list --limit 100 --offset 100"))
-@click.option(
-    "--limit", type=click.IntRange(1, 100), default=20, show_default=True, metavar="N", help="At most so many."
-)
+@limit_option(20)
 @click.option(
     "--offset",
     type=click.IntRange(0, 2**53),
@@ -41,7 +37,7 @@ def list_entries(flags: Flags, limit: int, offset: int) -> int:
     return work.audit.list_entries(flags, limit, offset)
 
 
-@audit.command(epilog=examples(f"osapi client audit get --audit-id {_ID}"))
+@audit.command(epilog=examples(f"osapi client audit get --audit-id {EXAMPLE_ID}"))
 @click.option(
     "--audit-id",
     type=WORDS,

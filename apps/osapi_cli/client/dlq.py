@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from osapi_cli.client import work
-from osapi_cli.client.options import WORDS, AnyCommand, examples
+from osapi_cli.client.options import WORDS, AnyCommand, examples, limit_option
 from osapi_cli.group import Program, global_flags
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ def dlq() -> None:
 @dlq.command(
     "list", epilog=examples("osapi client job dlq list", "osapi client job dlq list --operation node.disk.get")
 )
-@click.option(
-    "--limit", type=click.IntRange(1, 100), default=10, show_default=True, metavar="N", help="At most so many."
-)
+@limit_option(10)
 @_filters
 @global_flags
 @click.pass_obj

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 import click
 
 from osapi_cli.client import work
-from osapi_cli.client.options import HOSTNAME, OPERATION, TARGET, WORDS, examples, job_id_option
+from osapi_cli.client.options import (
+    EXAMPLE_ID,
+    HOSTNAME,
+    OPERATION,
+    TARGET,
+    WORDS,
+    examples,
+    job_id_option,
+    limit_option,
+)
 from osapi_cli.group import Program, global_flags
 
 if TYPE_CHECKING:
@@ -25,7 +34,6 @@ _STATES = (
     "expired",
 )
 _WHEN = "a moment as 2026-11-26T03:00:00Z, or how long ago as 90m or 2h"
-_ID = "0199c0de-7a11-7abc-8def-0123456789ab"
 
 
 @click.group(cls=Program, lazy={"dlq": "osapi_cli.client.dlq:dlq"})
@@ -47,9 +55,7 @@ def job() -> None:
 @click.option("--target", type=TARGET, metavar="T", help="Only those that were sent to exactly this target.")
 @click.option("--since", type=WORDS, metavar="WHEN", help=f"Only those created from then on: {_WHEN}.")
 @click.option("--until", type=WORDS, metavar="WHEN", help="Only those created before then.")
-@click.option(
-    "--limit", type=click.IntRange(1, 100), default=10, show_default=True, metavar="N", help="At most so many."
-)
+@limit_option(10)
 @click.option(
     "--offset",
     type=click.IntRange(0, 2**53),
@@ -75,7 +81,7 @@ def list_jobs(
     return work.job.list_jobs(flags, which, since=since, until=until, limit=limit, offset=offset)
 
 
-@job.command(epilog=examples(f"osapi client job get --job-id {_ID}"))
+@job.command(epilog=examples(f"osapi client job get --job-id {EXAMPLE_ID}"))
 @job_id_option
 @global_flags
 @click.pass_obj
@@ -84,7 +90,7 @@ def get(flags: Flags, job_id: str) -> int:
     return work.job.get(flags, job_id)
 
 
-@job.command(epilog=examples(f"osapi client job delete --job-id {_ID}"))
+@job.command(epilog=examples(f"osapi client job delete --job-id {EXAMPLE_ID}"))
 @job_id_option
 @global_flags
 @click.pass_obj
@@ -95,9 +101,9 @@ def delete(flags: Flags, job_id: str) -> int:
 
 @job.command(
     epilog=examples(
-        f"osapi client job watch --job-id {_ID}",
-        f"osapi client job watch --job-id {_ID} --output",
-        f"osapi client job watch --job-id {_ID} --json | jq -r .event",
+        f"osapi client job watch --job-id {EXAMPLE_ID}",
+        f"osapi client job watch --job-id {EXAMPLE_ID} --output",
+        f"osapi client job watch --job-id {EXAMPLE_ID} --json | jq -r .event",
     )
 )
 @job_id_option
@@ -111,8 +117,8 @@ def watch(flags: Flags, job_id: str, *, written: bool) -> int:
 
 @job.command(
     epilog=examples(
-        f"osapi client job cancel --job-id {_ID}",
-        f"osapi client job cancel --job-id {_ID} --host web-01 --host web-02 --reason 'wrong file'",
+        f"osapi client job cancel --job-id {EXAMPLE_ID}",
+        f"osapi client job cancel --job-id {EXAMPLE_ID} --host web-01 --host web-02 --reason 'wrong file'",
     )
 )
 @job_id_option
@@ -127,8 +133,8 @@ def cancel(flags: Flags, job_id: str, hosts: tuple[str, ...], reason: str) -> in
 
 @job.command(
     epilog=examples(
-        f"osapi client job retry --job-id {_ID}",
-        f"osapi client job retry --job-id {_ID} --target-hostname web-02",
+        f"osapi client job retry --job-id {EXAMPLE_ID}",
+        f"osapi client job retry --job-id {EXAMPLE_ID} --target-hostname web-02",
     )
 )
 @job_id_option

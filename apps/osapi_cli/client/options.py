@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 AnyCommand = TypeVar("AnyCommand", bound="Callable[..., object]")
 
 DEFAULT_TARGET: Final = "_any"
+EXAMPLE_ID: Final = "0199c0de-7a11-7abc-8def-0123456789ab"
 _TARGET: Final = "osapi_cli.client.target"
 
 
@@ -160,6 +161,19 @@ def target_of(ctx: click.Context) -> str:
     """Return the target that was given, `_any` if there was none."""
     found: str = ctx.meta.get(_TARGET, DEFAULT_TARGET)
     return found
+
+
+def limit_option(default: int) -> Callable[[AnyCommand], AnyCommand]:
+    """Return what gives a command the flag --limit."""
+    return click.option(
+        "--limit", type=click.IntRange(1, 100), default=default, show_default=True, metavar="N", help="At most so many."
+    )
+
+
+def data_option(command: AnyCommand) -> AnyCommand:
+    """Give a command the flag --data."""
+    told = "What the operation is given; @FILE reads it from there, - from stdin."
+    return click.option("--data", metavar="JSON", help=told)(command)
 
 
 def detach_option(command: AnyCommand) -> AnyCommand:

@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING
 import click
 
 from osapi_cli.client import work
-from osapi_cli.client.options import OPERATION, TARGET, WORDS, AnyCommand, examples
+from osapi_cli.client.options import (
+    EXAMPLE_ID,
+    OPERATION,
+    TARGET,
+    WORDS,
+    AnyCommand,
+    data_option,
+    examples,
+    limit_option,
+)
 from osapi_cli.group import Program, global_flags
 
 if TYPE_CHECKING:
     from osapi_cli.group import Flags
-
-_ID = "0199c0de-7a11-7abc-8def-0123456789ab"
 
 
 def _rollout_id(command: AnyCommand) -> AnyCommand:
@@ -37,7 +44,7 @@ def rollout() -> None:
     )
 )
 @click.argument("operation", type=OPERATION)
-@click.option("--data", metavar="JSON", help="What the operation is given; @FILE reads it from there, - from stdin.")
+@data_option
 @click.option(
     "-T", "--target", type=TARGET, default="_all", show_default=True, metavar="TARGET", help="All hosts that it is for."
 )
@@ -73,9 +80,7 @@ def start(
 
 
 @rollout.command("list", epilog=examples("osapi client rollout list --limit 3"))
-@click.option(
-    "--limit", type=click.IntRange(1, 100), default=10, show_default=True, metavar="N", help="At most so many."
-)
+@limit_option(10)
 @global_flags
 @click.pass_obj
 def list_rollouts(flags: Flags, limit: int) -> int:
@@ -83,7 +88,7 @@ def list_rollouts(flags: Flags, limit: int) -> int:
     return work.rollout.list_rollouts(flags, limit)
 
 
-@rollout.command(epilog=examples(f"osapi client rollout get --rollout-id {_ID}"))
+@rollout.command(epilog=examples(f"osapi client rollout get --rollout-id {EXAMPLE_ID}"))
 @_rollout_id
 @global_flags
 @click.pass_obj
@@ -92,7 +97,7 @@ def get(flags: Flags, rollout_id: str) -> int:
     return work.rollout.get(flags, rollout_id)
 
 
-@rollout.command(epilog=examples(f"osapi client rollout watch --rollout-id {_ID}"))
+@rollout.command(epilog=examples(f"osapi client rollout watch --rollout-id {EXAMPLE_ID}"))
 @_rollout_id
 @global_flags
 @click.pass_obj
@@ -101,7 +106,7 @@ def watch(flags: Flags, rollout_id: str) -> int:
     return work.rollout.watch(flags, rollout_id)
 
 
-@rollout.command(epilog=examples(f"osapi client rollout pause --rollout-id {_ID} --reason lunch"))
+@rollout.command(epilog=examples(f"osapi client rollout pause --rollout-id {EXAMPLE_ID} --reason lunch"))
 @_rollout_id
 @_reason
 @global_flags
@@ -111,7 +116,7 @@ def pause(flags: Flags, rollout_id: str, reason: str | None) -> int:
     return work.rollout.order(flags, rollout_id, "pause", reason)
 
 
-@rollout.command(epilog=examples(f"osapi client rollout resume --rollout-id {_ID}"))
+@rollout.command(epilog=examples(f"osapi client rollout resume --rollout-id {EXAMPLE_ID}"))
 @_rollout_id
 @_reason
 @global_flags
@@ -121,7 +126,7 @@ def resume(flags: Flags, rollout_id: str, reason: str | None) -> int:
     return work.rollout.order(flags, rollout_id, "resume", reason)
 
 
-@rollout.command(epilog=examples(f"osapi client rollout abort --rollout-id {_ID} --reason 'wrong build'"))
+@rollout.command(epilog=examples(f"osapi client rollout abort --rollout-id {EXAMPLE_ID} --reason 'wrong build'"))
 @_rollout_id
 @_reason
 @global_flags

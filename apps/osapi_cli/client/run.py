@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from osapi_cli.client import work
-from osapi_cli.client.options import OPERATION, detach_option, examples, flags_of, target_of, target_option
+from osapi_cli.client.options import OPERATION, data_option, detach_option, examples, flags_of, target_of, target_option
 from osapi_cli.group import global_flags
 
 
@@ -19,7 +19,7 @@ from osapi_cli.group import global_flags
     )
 )
 @click.argument("operation", type=OPERATION, required=False)
-@click.option("--data", metavar="JSON", help="What the operation is given; @FILE reads it from there, - from stdin.")
+@data_option
 @click.option("--list", "listing", is_flag=True, help="Show the operations that there are, or what this one takes.")
 @detach_option
 @target_option

@@ -14,6 +14,7 @@ from osapi_cli.client.options import (
     WORDS,
     AnyCommand,
     Span,
+    data_option,
     examples,
     flags_of,
     target_of,
@@ -65,7 +66,7 @@ def get(flags: Flags, name: str) -> int:
 )
 @name_option
 @click.option("--operation", type=OPERATION, required=True, metavar="NAME", help="What to run.")
-@click.option("--data", metavar="JSON", help="What the operation is given; @FILE reads it from there, - from stdin.")
+@data_option
 @click.option("--at", type=MOMENT, metavar="WHEN", help="Once, at a moment as 2026-12-24T18:00:00+01:00.")
 @click.option("--every", type=Span(least=1.0), metavar="D", help="Every so long, as 90s or 1h30m; at least 1s.")
 @click.option("--cron", type=WORDS, metavar="FIELDS", help="Minute, hour, day, month, weekday, or as @daily.")

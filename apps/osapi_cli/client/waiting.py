@@ -55,10 +55,9 @@ def submit(flags: Flags, method: str, path: str, body: Any) -> int:
     """
     answer = ask(flags, method, path, body=body, headers={"Prefer": "respond-async"})
     created = answer.read(shapes.JobCreated)
-    if flags.json:
-        output.show_json({"job_id": created.job_id})
-    else:
-        output.show([output.Paragraph(f"Job {created.job_id} is submitted.")])
+    output.present(
+        {"job_id": created.job_id}, [output.Paragraph(f"Job {created.job_id} is submitted.")], as_json=flags.json
+    )
     return exits.OK
 
 

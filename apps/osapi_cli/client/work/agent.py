@@ -31,10 +31,7 @@ def list_agents(flags: Flags) -> int:
     """Show all agents."""
     answer = ask(flags, "GET", "/agent")
     found = answer.read(agent_shapes.AgentList)
-    if flags.json:
-        output.show_json(answer.body)
-    else:
-        output.show([*_list(found)])
+    output.present(answer.body, _list(found), as_json=flags.json)
     return exits.OK
 
 
@@ -79,10 +76,7 @@ def get(flags: Flags, hostname: str) -> int:
     """Show one agent."""
     answer = ask(flags, "GET", f"/agent/{part(hostname)}")
     found = answer.read(agent_shapes.Agent)
-    if flags.json:
-        output.show_json(answer.body)
-    else:
-        output.show([*_detail(found)])
+    output.present(answer.body, _detail(found), as_json=flags.json)
     return exits.OK
 
 
@@ -165,10 +159,7 @@ def order(flags: Flags, hostname: str, verb: str, **query: str | None) -> int:
     """Tell an agent something, or something about it, and show what the server says to that."""
     answer = ask(flags, "POST", f"/agent/{part(hostname)}/{verb}", query=query)
     said = answer.read(shapes.Message)
-    if flags.json:
-        output.show_json(answer.body)
-    else:
-        output.show([Paragraph(said.message)])
+    output.present(answer.body, [Paragraph(said.message)], as_json=flags.json)
     return exits.OK
 
 
@@ -176,9 +167,6 @@ def pending(flags: Flags) -> int:
     """Show who waits to be accepted."""
     answer = ask(flags, "GET", "/agent/pending")
     found = answer.read(agent_shapes.PendingList)
-    if flags.json:
-        output.show_json(answer.body)
-        return exits.OK
     table = Table(
         columns=("HOSTNAME", "FINGERPRINT", "MACHINE ID", "REQUESTED"),
         whole=frozenset({"FINGERPRINT"}),
@@ -186,5 +174,5 @@ def pending(flags: Flags) -> int:
         rows=[(each.hostname, each.fingerprint, each.machine_id, each.requested_at) for each in found.agents],
     )
     count = Paragraph(f"{found.total} agent{'' if found.total == 1 else 's'} to be accepted or rejected")
-    output.show([table, count] if found.agents else [count])
+    output.present(answer.body, [table, count] if found.agents else [count], as_json=flags.json)
     return exits.OK

@@ -26,10 +26,7 @@ def list_entries(flags: Flags, limit: int, offset: int) -> int:
     """Show a page of the log."""
     answer = ask(flags, "GET", "/audit", query={"limit": limit, "offset": offset})
     found = answer.read(shapes.AuditList)
-    if flags.json:
-        output.show_json(answer.body)
-    else:
-        output.show([*_list(found)])
+    output.present(answer.body, _list(found), as_json=flags.json)
     return exits.OK
 
 
@@ -59,10 +56,11 @@ def get(flags: Flags, audit_id: str) -> int:
     """Show one entry."""
     answer = ask(flags, "GET", f"/audit/{part(audit_id)}")
     entry = answer.read(shapes.AuditOne).entry
-    if flags.json:
-        output.show_json(answer.body)
-    else:
-        output.show([Heading(f"Audit entry {entry.id}"), Table(rows=[row for row in _rows(entry) if row[1]])])
+    output.present(
+        answer.body,
+        [Heading(f"Audit entry {entry.id}"), Table(rows=[row for row in _rows(entry) if row[1]])],
+        as_json=flags.json,
+    )
     return exits.OK
 
 
@@ -88,10 +86,11 @@ def export(flags: Flags, file: str | None) -> int:
         return exits.OK
     _write(Path(file), lines)
     count = lines.count(b"\n")
-    if flags.json:
-        output.show_json({"file": file, "entries": count})
-    else:
-        output.show([Paragraph(f"{count} entr{'y is' if count == 1 else 'ies are'} written to {file}.")])
+    output.present(
+        {"file": file, "entries": count},
+        [Paragraph(f"{count} entr{'y is' if count == 1 else 'ies are'} written to {file}.")],
+        as_json=flags.json,
+    )
     return exits.OK
 
 

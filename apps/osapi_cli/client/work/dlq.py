@@ -21,10 +21,7 @@ def list_letters(flags: Flags, which: Mapping[str, str | None], limit: int) -> i
     """Show the newest of those dead letters."""
     answer = ask(flags, "GET", "/job/dlq", query={**which, "limit": limit})
     found = answer.read(shapes.DeadLetterList)
-    if flags.json:
-        output.show_json(answer.body)
-    else:
-        output.show([*_list(found)])
+    output.present(answer.body, _list(found), as_json=flags.json)
     return exits.OK
 
 
@@ -46,10 +43,7 @@ def show(flags: Flags, sequence: int) -> int:
     """Show one dead letter."""
     answer = ask(flags, "GET", f"/job/dlq/{sequence}")
     letter = answer.read(shapes.DeadLetter)
-    if flags.json:
-        output.show_json(answer.body)
-    else:
-        output.show([*_detail(letter)])
+    output.present(answer.body, _detail(letter), as_json=flags.json)
     return exits.OK
 
 
@@ -73,10 +67,7 @@ def replay(flags: Flags, sequence: int) -> int:
     """Submit the job of a dead letter once more."""
     answer = ask(flags, "POST", f"/job/dlq/{sequence}/replay")
     created = answer.read(shapes.JobCreated)
-    if flags.json:
-        output.show_json(answer.body)
-    else:
-        output.show([Paragraph(f"Job {created.job_id} is submitted.")])
+    output.present(answer.body, [Paragraph(f"Job {created.job_id} is submitted.")], as_json=flags.json)
     return exits.OK
 
 
@@ -92,8 +83,9 @@ def purge(flags: Flags, which: Mapping[str, str | None]) -> int:
 
 
 def _purged(flags: Flags, count: int) -> int:
-    if flags.json:
-        output.show_json({"purged": count})
-    else:
-        output.show([Paragraph(f"{count} dead letter{' is' if count == 1 else 's are'} removed.")])
+    output.present(
+        {"purged": count},
+        [Paragraph(f"{count} dead letter{' is' if count == 1 else 's are'} removed.")],
+        as_json=flags.json,
+    )
     return exits.OK

@@ -23,10 +23,11 @@ def probe(flags: Flags, path: str) -> int:
     """Show one word, and why if it is not well."""
     answer = ask(flags, "GET", path, also=(503,))
     health = answer.read(shapes.Health)
-    if flags.json:
-        output.show_json(answer.body)
-    else:
-        output.show([Paragraph(f"{health.status}: {health.error}" if health.error else health.status)])
+    output.present(
+        answer.body,
+        [Paragraph(f"{health.status}: {health.error}" if health.error else health.status)],
+        as_json=flags.json,
+    )
     return exits.OK if health.status in _WELL else exits.FAILED
 
 
@@ -34,10 +35,7 @@ def status(flags: Flags) -> int:
     """Show all there is to see."""
     answer = ask(flags, "GET", "/health/status", also=(503,))
     found = answer.read(shapes.HealthStatus)
-    if flags.json:
-        output.show_json(answer.body)
-    else:
-        output.show([*_status(found)])
+    output.present(answer.body, _status(found), as_json=flags.json)
     return exits.OK if found.status in _WELL else exits.FAILED
 
 

@@ -32,20 +32,16 @@ def list_jobs(
     times = {"since": _moment("--since", since), "until": _moment("--until", until)}
     answer = ask(flags, "GET", "/job", query={**which, **times, "limit": limit, "offset": offset})
     jobs = answer.read(shapes.JobList)
-    if flags.json:
-        output.show_json(
-            {
-                "total_jobs": jobs.total_items,
-                "displayed_jobs": len(jobs.items),
-                "status_counts": jobs.status_counts,
-                "filter_applied": which.get("status") or "",
-                "limit_applied": limit,
-                "offset_applied": offset,
-                "jobs": answer.body["items"],
-            }
-        )
-    else:
-        output.show([*_list(jobs)])
+    page = {
+        "total_jobs": jobs.total_items,
+        "displayed_jobs": len(jobs.items),
+        "status_counts": jobs.status_counts,
+        "filter_applied": which.get("status") or "",
+        "limit_applied": limit,
+        "offset_applied": offset,
+        "jobs": answer.body["items"],
+    }
+    output.present(page, _list(jobs), as_json=flags.json)
     return exits.OK
 
 
@@ -84,10 +80,7 @@ def get(flags: Flags, job_id: str) -> int:
     """Show one job."""
     answer = ask(flags, "GET", f"/job/{part(job_id)}")
     job = answer.read(shapes.Job)
-    if flags.json:
-        output.show_json(answer.body)
-    else:
-        output.show([*detail(job)])
+    output.present(answer.body, detail(job), as_json=flags.json)
     return exits.OK
 
 
@@ -148,10 +141,7 @@ def _results(job: shapes.Job) -> Iterator[Block]:
 def delete(flags: Flags, job_id: str) -> int:
     """Remove one job."""
     ask(flags, "DELETE", f"/job/{part(job_id)}")
-    if flags.json:
-        output.show_json({"job_id": job_id, "deleted": True})
-    else:
-        output.show([Paragraph(f"Job {job_id} is deleted.")])
+    output.present({"job_id": job_id, "deleted": True}, [Paragraph(f"Job {job_id} is deleted.")], as_json=flags.json)
     return exits.OK
 
 
@@ -160,12 +150,9 @@ def cancel(flags: Flags, job_id: str, hosts: Sequence[str], reason: str) -> int:
     body = {"reason": reason, **({"hosts": list(hosts)} if hosts else {})}
     answer = ask(flags, "POST", f"/job/{part(job_id)}/cancel", body=body)
     job = answer.read(shapes.Job)
-    if flags.json:
-        output.show_json(answer.body)
-    else:
-        over = job.status not in _UNDER_WAY
-        told = f"had ended already, and is {job.status}" if over else f"is told to end; it is {job.status}"
-        output.show([Paragraph(f"Job {job.id} {told}."), *_hosts(job)])
+    over = job.status not in _UNDER_WAY
+    told = f"had ended already, and is {job.status}" if over else f"is told to end; it is {job.status}"
+    output.present(answer.body, [Paragraph(f"Job {job.id} {told}."), *_hosts(job)], as_json=flags.json)
     return exits.OK
 
 
@@ -174,10 +161,7 @@ def retry(flags: Flags, job_id: str, target: str | None) -> int:
     body = {} if target is None else {"target_hostname": target}
     answer = ask(flags, "POST", f"/job/{part(job_id)}/retry", body=body)
     created = answer.read(shapes.JobCreated)
-    if flags.json:
-        output.show_json(answer.body)
-    else:
-        output.show([Paragraph(f"Job {created.job_id} is submitted.")])
+    output.present(answer.body, [Paragraph(f"Job {created.job_id} is submitted.")], as_json=flags.json)
     return exits.OK
 
 

@@ -58,10 +58,7 @@ def change(flags: Flags, target: str, method: str, path: str, body: Any, view: V
     """Ask hosts, and show what they answered."""
     answer = ask_hosts(flags, method, f"/node/{part(target)}{path}", body=body, of=target)
     results = answer.read(Results)
-    if flags.json:
-        output.show_json(answer.body)
-    else:
-        output.show([*view.document(results)])
+    output.present(answer.body, view.document(results), as_json=flags.json)
     return status_of(results)
 
 

@@ -51,10 +51,9 @@ def start(
     started = answer.read(shapes.Rollout)
     if watching:
         return watch(flags, started.id)
-    if flags.json:
-        output.show_json(answer.body)
-    else:
-        output.show([Paragraph(f"Rollout {started.id} is started, on {started.hosts} hosts.")])
+    output.present(
+        answer.body, [Paragraph(f"Rollout {started.id} is started, on {started.hosts} hosts.")], as_json=flags.json
+    )
     return exits.OK
 
 
@@ -71,12 +70,8 @@ def list_rollouts(flags: Flags, limit: int) -> int:
     """Show the newest rollouts."""
     answer = ask(flags, "GET", "/rollout", query={"limit": limit})
     found = answer.read(shapes.RolloutList)
-    if flags.json:
-        output.show_json(answer.body)
-    elif found.items:
-        output.show([_list(found)])
-    else:
-        output.show([Paragraph("There are no rollouts.")])
+    told = _list(found) if found.items else Paragraph("There are no rollouts.")
+    output.present(answer.body, [told], as_json=flags.json)
     return exits.OK
 
 
@@ -97,10 +92,7 @@ def get(flags: Flags, rollout_id: str) -> int:
     """Show one rollout."""
     answer = ask(flags, "GET", f"/rollout/{part(rollout_id)}")
     found = answer.read(shapes.Rollout)
-    if flags.json:
-        output.show_json(answer.body)
-    else:
-        output.show([*_detail(found)])
+    output.present(answer.body, _detail(found), as_json=flags.json)
     return exits.OK
 
 
@@ -157,10 +149,7 @@ def order(flags: Flags, rollout_id: str, name: str, reason: str | None) -> int:
     """Pause, resume or abort a rollout."""
     answer = ask(flags, "POST", f"/rollout/{part(rollout_id)}/{name}", body={"reason": reason or ""})
     found = answer.read(shapes.Rollout)
-    if flags.json:
-        output.show_json(answer.body)
-    else:
-        output.show([Paragraph(f"Rollout {found.id} is {found.status}.")])
+    output.present(answer.body, [Paragraph(f"Rollout {found.id} is {found.status}.")], as_json=flags.json)
     return exits.OK
 
 

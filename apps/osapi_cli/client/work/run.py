@@ -44,10 +44,7 @@ def run(flags: Flags, operation: str, target: str, data: str | None, *, detach: 
     except RefusedError as error:
         raise _unknown(flags, operation, error) from error
     results = answer.read(Results)
-    if flags.json:
-        output.show_json(answer.body)
-    else:
-        output.show([*_document(results)])
+    output.present(answer.body, _document(results), as_json=flags.json)
     return status_of(results)
 
 
@@ -121,19 +118,14 @@ def describe(flags: Flags, name: str | None) -> int:
     found = next((each for each in known if each.name == name), None)
     if found is None:
         raise _unknown(flags, name, RefusedError("", exits.FAILED))
-    if flags.json:
-        output.show_json(found)
-    else:
-        output.show([*_one(found)])
+    output.present(found, _one(found), as_json=flags.json)
     return exits.OK
 
 
 def _list(flags: Flags, known: Sequence[Operation]) -> int:
-    if flags.json:
-        output.show_json({"operations": known})
-    else:
-        rows = [(each.name, each.permission, each.summary) for each in known]
-        output.show([Table(columns=("OPERATION", "PERMISSION", "WHAT IT DOES"), rows=rows)])
+    rows = [(each.name, each.permission, each.summary) for each in known]
+    table = Table(columns=("OPERATION", "PERMISSION", "WHAT IT DOES"), rows=rows)
+    output.present({"operations": known}, [table], as_json=flags.json)
     return exits.OK
 
 

@@ -23,9 +23,6 @@ def list_schedules(flags: Flags) -> int:
     """Show all schedules."""
     answer = ask(flags, "GET", "/schedule")
     found = answer.read(shapes.ScheduleList)
-    if flags.json:
-        output.show_json(answer.body)
-        return exits.OK
     table = Table(
         columns=("NAME", "WHEN", "TARGET", "OPERATION", "NEXT", "LAST"),
         whole=frozenset({"NAME"}),
@@ -34,7 +31,7 @@ def list_schedules(flags: Flags) -> int:
         ],
     )
     count = Paragraph(f"{found.total} schedule{'' if found.total == 1 else 's'}")
-    output.show([table, count] if found.items else [count])
+    output.present(answer.body, [table, count] if found.items else [count], as_json=flags.json)
     return exits.OK
 
 
@@ -62,18 +59,14 @@ def order(flags: Flags, name: str, verb: str) -> int:
 def delete(flags: Flags, name: str) -> int:
     """Remove a schedule."""
     ask(flags, "DELETE", f"/schedule/{part(name)}")
-    if flags.json:
-        output.show_json({"name": name, "deleted": True})
-    else:
-        output.show([Paragraph(f"Schedule {name} is removed; its jobs stay.")])
+    output.present(
+        {"name": name, "deleted": True}, [Paragraph(f"Schedule {name} is removed; its jobs stay.")], as_json=flags.json
+    )
     return exits.OK
 
 
 def _show(flags: Flags, body: Any, schedule: shapes.Schedule) -> int:
-    if flags.json:
-        output.show_json(body)
-    else:
-        output.show([*_detail(schedule)])
+    output.present(body, _detail(schedule), as_json=flags.json)
     return exits.OK
 
 
