@@ -387,7 +387,11 @@ class Agent:
         outcome = self._identity.refusal(run.claimed) or await execute(run, self._facts.flat)
         if self._answers.take(run, outcome):
             return True
-        await respond(self._store, self.counters, run, outcome, self._ids.draw())
+        self._answers.alone += 1
+        try:
+            await respond(self._store, self.counters, run, outcome, self._ids.draw())
+        finally:
+            self._answers.alone -= 1
         self._identity.ended(run.claimed)
         return False
 

@@ -1,8 +1,8 @@
-"""Answering together: results that come while one write is under way are written by the next.
+"""Answering together: results that come while others are on their way are written by the next round.
 
 Most attempts end in one way: the handler returned, nothing was reported, the lease was never renewed. Their records are
-written many at once, and their deliveries answered when they are stored. All else goes by `respond`, one by one, and so
-does what the broker does not take at once.
+written many at once, and their deliveries answered when they are stored. One alone goes by `respond`, and so does all
+else, and what the broker does not take at once.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Answers:
     """The results of one agent that are to be written.
 
     `ended` is called once for each run that was taken, however it ended; `deaf` returns when it receives nothing.
+    `alone` is kept by the agent: so many answers are on their way by themselves.
     """
 
     def __init__(
@@ -60,10 +61,14 @@ class Answers:
         self._deaf = deaf
         self._waiting: list[Answer] = []
         self._writing = False
+        self.alone = 0
         self._largest = min(part_size(store.transport.max_payload), store.settings.max_result)
 
     def take(self, run: Run, outcome: Outcome) -> bool:
-        """Take over a run that ended as most do, and tell whether this one did."""
+        """Take over a run that ended as most do, while others are on their way, and tell whether this one did."""
+        if not self.alone and not self._writing:
+            # Nothing to wait for: it is there a turn of Trio's loop sooner by itself.
+            return False
         if type(outcome) is not Completed or not run.is_plain or len(outcome.result) > self._largest:
             return False
         record = lifecycle.complete(run.claimed.record, outcome.result, changed=outcome.changed, now=self._store.now())

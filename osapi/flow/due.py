@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
+from math import inf
 from typing import TYPE_CHECKING
 
 import trio
@@ -24,6 +25,7 @@ class Due:
         self._open = open_jobs
         self._heap: list[tuple[float, str]] = []
         self._armed = trio.Event()
+        self._until = inf  # what `take` waits for
 
     @property
     def size(self) -> int:
@@ -41,14 +43,15 @@ class Due:
             heapify(heap)
         due = (trio.current_time() + seconds + GRACE_SECONDS, job_id)
         heappush(heap, due)
-        if heap[0] is due:
+        # What was first has mostly ended when the next one comes: whoever waits for that one is not woken for this.
+        if due[0] < self._until:
             self._armed.set()
 
     async def take(self) -> list[str]:
         """Wait until jobs are due, and return those; they are not looked at again unless they are set again."""
         while True:
-            wait = self._heap[0][0] if self._heap else float("inf")
-            with trio.move_on_at(wait):
+            self._until = self._heap[0][0] if self._heap else inf
+            with trio.move_on_at(self._until):
                 await self._armed.wait()
                 self._armed = trio.Event()
             due: list[str] = []

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import trio
 import trio.testing
 
-from osapi_nats.native.outbox import Outbox, direct
+from osapi_nats.native.outbox import Outbox
+from osapi_nats.native.sockets import sender
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -27,7 +28,7 @@ async def pair() -> AsyncGenerator[tuple[trio.SocketStream, socket.socket]]:
 
 async def test_the_first_after_a_silence_is_sent_at_once_and_what_follows_in_order() -> None:
     async with pair() as (stream, theirs), trio.open_nursery() as nursery:
-        outbox = Outbox(direct(stream))
+        outbox = Outbox(sender(stream))
         outbox.post(b"one")
         assert theirs.recv(100) == b"one"
         assert (outbox.size, outbox.sent) == (0, 3)
@@ -43,7 +44,7 @@ async def test_the_first_after_a_silence_is_sent_at_once_and_what_follows_in_ord
 
 async def test_who_sends_much_sends_it_together() -> None:
     async with pair() as (stream, theirs), trio.open_nursery() as nursery:
-        outbox = Outbox(direct(stream))
+        outbox = Outbox(sender(stream))
         nursery.start_soon(outbox.send, stream)
         for data in (b"0", b"1", b"2", b"3"):
             outbox.post(data)
@@ -61,7 +62,7 @@ async def test_who_sends_much_sends_it_together() -> None:
 
 async def test_what_the_socket_does_not_take_waits() -> None:
     async with pair() as (stream, theirs), trio.open_nursery() as nursery:
-        outbox = Outbox(direct(stream))
+        outbox = Outbox(sender(stream))
         large = bytes(range(256)) * (1 << 14)
         outbox.post(large)
         assert 0 < outbox.size < len(large)
@@ -70,7 +71,7 @@ async def test_what_the_socket_does_not_take_waits() -> None:
         received = b""
         with trio.fail_after(20):
             while len(received) < len(large) + 3:
-                await trio.sleep(0.001)
+                await trio.lowlevel.wait_readable(theirs)
                 received += theirs.recv(1 << 20)
         assert received == large + b"end"
         nursery.cancel_scope.cancel()
@@ -78,7 +79,7 @@ async def test_what_the_socket_does_not_take_waits() -> None:
 
 async def test_a_closed_socket_takes_nothing() -> None:
     async with pair() as (stream, theirs):
-        outbox = Outbox(direct(stream))
+        outbox = Outbox(sender(stream))
         await stream.aclose()
         outbox.post(b"lost")
         assert outbox.size == 4
@@ -87,4 +88,4 @@ async def test_a_closed_socket_takes_nothing() -> None:
 
 async def test_other_streams_are_left_to_the_writer() -> None:
     one, _ = trio.testing.memory_stream_pair()
-    assert direct(one) is None
+    assert sender(one) is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NoReturn
 
 import trio
@@ -21,25 +20,11 @@ _BURST = 0.0001
 _FEW = 2
 
 
-def direct(stream: SendStream) -> Callable[[bytes], int] | None:
-    """Return what sends at once as much as a plain socket takes, and says how much; None for any other stream."""
-    if not isinstance(stream, trio.SocketStream):
-        return None
-    fileno = stream.socket.fileno
-
-    def send(data: bytes) -> int:
-        try:
-            return os.write(fileno(), data)
-        except OSError:
-            return 0  # it takes nothing now, or is broken or closed: the writer finds out
-
-    return send
-
-
 class Outbox:
     """Bytes, posted one by one and sent together.
 
-    With `direct` the first after a silence does not wait for the writer's turn: one job at a time is an eighth faster.
+    With `direct` (`sockets.sender`) the first after a silence does not wait for the writer: one job at a time
+    is an eighth faster.
     """
 
     def __init__(self, direct: Callable[[bytes], int] | None = None) -> None:

@@ -12,11 +12,12 @@ from osapi.errors import DisconnectedError
 from osapi.nursery import background
 from osapi_nats.connection import ServerInfo
 from osapi_nats.native import protocol
-from osapi_nats.native.outbox import Outbox, direct
+from osapi_nats.native.outbox import Outbox
 from osapi_nats.native.protocol import Info, Ping, Pong, ProtocolError, Refused, Told
+from osapi_nats.native.sockets import receiver, sender
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from osapi_nats.connection import Incoming
     from osapi_nats.native.handshake import Opened
@@ -30,9 +31,6 @@ SILENCE = 4.0
 # So long we try to send what was posted, before we leave.
 FAREWELL = 1.0
 
-# Below what makes allocating it dear.
-_CHUNK = 1 << 16
-
 # After these the server goes on; after all others it hangs up.
 _HARMLESS = ("permissions violation", "invalid subject", "invalid publish subject", "maximum subscriptions exceeded")
 _KEPT_COMPLAINTS = 256
@@ -42,7 +40,7 @@ class Session:
     """One connection. What was posted to it and not sent goes with it."""
 
     def __init__(self, opened: Opened, handlers: Mapping[int, Callable[[Incoming], None]], pool: Pool) -> None:
-        self.outbox = Outbox(direct(opened.stream))
+        self.outbox = Outbox(sender(opened.stream))
         self.server = _server_info(opened, opened.info)
         self._opened = opened
         self._handlers = handlers
@@ -60,7 +58,7 @@ class Session:
             self._nursery = nursery
             nursery.start_soon(self._write, self._opened.stream)
             nursery.start_soon(self._listen)
-            await self._read(self._opened.stream)
+            await self._read(receiver(self._opened.stream))
         return self._end
 
     async def close(self) -> None:
@@ -100,11 +98,11 @@ class Session:
         except trio.BrokenResourceError:
             self._break("it broke while sending")
 
-    async def _read(self, stream: trio.abc.Stream) -> None:
+    async def _read(self, receive: Callable[[], Awaitable[bytes | bytearray]]) -> None:
         self._take(self._opened.events)
         while not self._end:
             try:
-                data = await stream.receive_some(_CHUNK)
+                data = await receive()
                 events = self._opened.parser.feed(data)
             except trio.BrokenResourceError:
                 return self._break("it broke while receiving")
