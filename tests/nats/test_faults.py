@@ -41,7 +41,10 @@ async def test_every_job_ends_once_though_the_server_is_killed(
     assert len(found.times["deaf by name"]) == 4 * cycles, "each agent answered after each restart"
 
 
-async def test_jobs_of_killed_agents_are_taken_over_or_expire(private_server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("signed", [False, True])
+async def test_jobs_of_killed_agents_are_taken_over_or_expire(
+    private_server: Server, tmp_path: Path, *, signed: bool
+) -> None:
     settings = osapi.Settings(ack_wait=1.0, heartbeat=0.5, registry_ttl=3.0)
     given_up = {f"slots {status}" for status in (SlotStatus.EXPIRED, SlotStatus.UNREACHABLE)}
     seen: set[str] = set()
@@ -54,8 +57,10 @@ async def test_jobs_of_killed_agents_are_taken_over_or_expire(private_server: Se
             driver="native",
             cycles=range(2),
             within=4.0,
+            signed=tmp_path / "keys" if signed else None,
         )
         assert not found.problems
+        assert all((tmp_path / "keys" / f"{host}.journal").exists() is signed for host in "abxy")
         seen |= {"taken over" for _ in found.times.get("taken over, after the claim", ())}
         seen |= {"given up" for _ in given_up & found.counts.keys()}
         if len(seen) == 2:

@@ -65,7 +65,8 @@ async def run(scenario: str, driver: str, arguments: Namespace, log: Log) -> Rep
         if scenario == "outages":
             return await outages(server, _SETTINGS, random, log, driver=driver, cycles=cycles, up=1.0, down=1.0)
         if scenario == "agents":
-            return await killed_agents(server, _MORTAL, random, log, driver=driver, cycles=cycles)
+            signed = log.path.parent / "keys" if arguments.signed else None
+            return await killed_agents(server, _MORTAL, random, log, driver=driver, cycles=cycles, signed=signed)
         if scenario == "differential":
             return await differential(server, arguments.seed, driver=driver, cycles=cycles)
         size, processes = arguments.agents, arguments.processes
@@ -97,6 +98,7 @@ def parse(arguments: list[str]) -> Namespace:
     parser.add_argument("--seconds", type=float, default=120.0, help="how long each of them goes on killing (120)")
     parser.add_argument("--driver", action="append", choices=DRIVERS, help="a client to test; all if none is given")
     parser.add_argument("--seed", type=int, default=1, help="draws pauses, targets and work (1)")
+    parser.add_argument("--signed", action="store_true", help="with keys, where agents are killed")
     parser.add_argument("--agents", type=int, default=1000, help="the size of the fleet (1000)")
     parser.add_argument("--processes", type=int, default=4, help="that run the fleet (4)")
     found = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Agents in a process of their own, to be killed: `python -m tests.soak.agent URL LOG SETTINGS HOST...`."""
+"""Agents in a process of their own, to be killed: `python -m tests.soak.agent URL LOG SETTINGS KEYS HOST...`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import msgspec
 import trio
 
 import osapi
+from tests.soak.keys import UNSIGNED, Keys
 from tests.soak.log import Log
 from tests.soak.operations import operations
 
@@ -26,7 +27,7 @@ _ENDS = 10.0
 _AT_ONCE = 20
 
 
-async def run(url: str, log: Path, settings: osapi.Settings, hosts: Sequence[str]) -> None:
+async def run(url: str, log: Path, settings: osapi.Settings, keys: Keys, hosts: Sequence[str]) -> None:
     """Run an agent per host, each on its own connection, and say so once all have registered.
 
     The end of our input is the end of whoever started us, and ours.
@@ -38,7 +39,7 @@ async def run(url: str, log: Path, settings: osapi.Settings, hosts: Sequence[str
         async with AsyncExitStack() as stack:
             async with entering:
                 transport = await stack.enter_async_context(osapi.connect(url))
-                agent = osapi.Agent(transport, registry, hostname=host, settings=settings)
+                agent = osapi.Agent(transport, registry, hostname=host, settings=settings, **keys.of_agent(host))
                 await stack.enter_async_context(agent)
             task_status.started()
             await trio.sleep_forever()
@@ -54,10 +55,12 @@ async def run(url: str, log: Path, settings: osapi.Settings, hosts: Sequence[str
 
 
 @asynccontextmanager
-async def agents(url: str, log: Log, settings: osapi.Settings, hosts: Sequence[str]) -> AsyncGenerator[trio.Process]:
+async def agents(
+    url: str, log: Log, settings: osapi.Settings, hosts: Sequence[str], keys: Keys = UNSIGNED
+) -> AsyncGenerator[trio.Process]:
     """Run a process of agents for a block that may kill it; it begins when all have registered."""
     told = msgspec.json.encode(settings).decode()
-    command = [sys.executable, "-m", "tests.soak.agent", url, str(log.path), told, *hosts]
+    command = [sys.executable, "-m", "tests.soak.agent", url, str(log.path), told, str(keys.folder or ""), *hosts]
     process = await trio.lowlevel.open_process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdin is not None
@@ -78,4 +81,6 @@ async def kill(process: trio.Process) -> None:
 
 
 if __name__ == "__main__":
-    trio.run(run, sys.argv[1], Path(sys.argv[2]), msgspec.json.decode(sys.argv[3], type=osapi.Settings), sys.argv[4:])
+    there, written, told, folder, *names = sys.argv[1:]
+    given = Keys(Path(folder)) if folder else UNSIGNED
+    trio.run(run, there, Path(written), msgspec.json.decode(told, type=osapi.Settings), given, names)

@@ -9,10 +9,12 @@ import trio
 
 from osapi.rules.records import ANY_SLOT, SlotStatus
 from tests.soak.agent import agents, kill
+from tests.soak.keys import UNSIGNED, Keys
 from tests.soak.world import open_world, report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
     from random import Random
 
     import osapi
@@ -32,24 +34,27 @@ async def killed_agents(
     driver: str,
     cycles: Iterable[int],
     within: float = 15.0,
+    signed: Path | None = None,
 ) -> Report:
     """Kill a process of two agents once each cycle under load; other agents of this process live on.
 
-    Jobs to `_any` are taken over; those to the dead by name end by their time, `within` seconds.
+    Jobs to `_any` are taken over; those to the dead by name end by their time, `within` seconds. All of them sign and
+    check if there is a folder for their keys.
     """
     url = f"{server.url}/?driver={driver}"
     targets = ("_any", "_any", *_MORTALS, "_all")
     hosts = {"a": "web.dev", "b": "db"}
+    keys = UNSIGNED if signed is None else Keys.make(signed, [*hosts, *_MORTALS])
     async with open_world(
-        url, settings, random, log, longest=0.5, within=within, hosts=hosts, targets=targets
+        url, settings, random, log, longest=0.5, within=within, hosts=hosts, targets=targets, keys=keys
     ) as world:
         for _ in cycles:
             async with AsyncExitStack() as stack:
-                mortal = await stack.enter_async_context(agents(url, log, settings, _MORTALS))
+                mortal = await stack.enter_async_context(agents(url, log, settings, _MORTALS, keys))
                 await trio.sleep(random.uniform(1.0, 2.0))
                 await kill(mortal)
                 world.kills += 1
-    found = await report(f"killed agents ({driver})", world)
+    found = await report(f"killed agents ({driver}{', signed' if signed else ''})", world)
     found.problems += _lost(world)
     return found
 

@@ -9,6 +9,7 @@ from osapi.rules.codec import RECORD
 from osapi.rules.gather import slots
 from osapi.rules.keys import parse_response_key
 from osapi.rules.lifecycle import TERMINAL
+from osapi.rules.seals import without_seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,7 +32,7 @@ class Writings:
             for entry in await watch.receive():
                 if entry.change == "put":
                     _, job, slot = parse_response_key(entry.key)
-                    self.records.setdefault((job, slot), []).append(RECORD.decode(entry.value))
+                    self.records.setdefault((job, slot), []).append(RECORD.decode(without_seal(entry.value)))
 
 
 async def problems(

@@ -14,6 +14,7 @@ from msgspec import Struct
 import osapi
 from osapi.nursery import background
 from osapi.settings import response_bucket
+from tests.soak.keys import UNSIGNED, Keys
 from tests.soak.load import Load
 from tests.soak.operations import operations
 from tests.soak.verdict import Writings, outcomes, problems
@@ -54,6 +55,7 @@ class World:
     log: Log
     client: osapi.Client
     load: Load
+    keys: Keys
     writings: Writings
     hosts: dict[str, str]  # label "group" by host
     times: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
@@ -81,6 +83,7 @@ async def open_world(
     submitters: int = 2,
     pause: float = 0.04,
     within: float = 120.0,
+    keys: Keys = UNSIGNED,
 ) -> AsyncGenerator[World]:
     """Open the agents and the clients for a block, and load them meanwhile; at its end all that was taken has ended.
 
@@ -92,15 +95,23 @@ async def open_world(
         for host, group in hosts.items():
             transport = await stack.enter_async_context(osapi.connect(url))
             agent = osapi.Agent(
-                transport, registry, hostname=host, labels={"group": group}, max_jobs=50, settings=settings
+                transport,
+                registry,
+                hostname=host,
+                labels={"group": group},
+                max_jobs=50,
+                settings=settings,
+                **keys.of_agent(host),
             )
             await stack.enter_async_context(agent)
         bucket = await onlooker.bucket(response_bucket(settings))
         watch = await stack.enter_async_context(bucket.watch())
         transport = await stack.enter_async_context(osapi.connect(url))
-        client = await stack.enter_async_context(osapi.Client(transport, registry, settings=settings))
+        client = await stack.enter_async_context(
+            osapi.Client(transport, registry, settings=settings, **keys.of_client())
+        )
         load = Load(client, random, targets, longest=longest, within=within)
-        world = World(url, settings, random, log, client, load, Writings(), hosts)
+        world = World(url, settings, random, log, client, load, keys, Writings(), hosts)
         async with background() as nursery:
             nursery.start_soon(world.writings.follow, watch)
             async with background() as loading:
@@ -116,7 +127,7 @@ async def report(name: str, world: World) -> Report:
     registry = operations(world.log)
     async with (
         osapi.connect(world.url) as transport,
-        osapi.Client(transport, registry, settings=world.settings) as client,
+        osapi.Client(transport, registry, settings=world.settings, **world.keys.of_client()) as client,
     ):
         found = await problems(client, world.load.handles, world.writings, world.log.lines())
     lines = Counter(line.what for line in world.log.lines())
