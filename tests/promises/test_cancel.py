@@ -52,7 +52,7 @@ async def test_what_runs_is_cancelled_and_says_how_far_it_had_come(world: World)
 
 async def test_one_host_of_a_broadcast(world: World) -> None:
     async with world.client() as client, world.agent("a"), world.agent("b"):
-        handle = await client.submit("test.sleep", ops.Sleep(2.0), target="_all")
+        handle = await client.submit("test.sleep", ops.Sleep(4.0), target="_all")
         await until(lambda: len(handle.records) == 2)
         await client.cancel(handle.id, hosts=["B"])
         answers = await handle.result()

@@ -10,7 +10,7 @@ import trio
 import osapi
 from osapi import JobStatus, SlotStatus
 from tests.library import operations as ops
-from tests.promises.conftest import PATIENCE
+from tests.promises.conftest import PATIENCE, until
 
 if TYPE_CHECKING:
     from tests.promises.conftest import World
@@ -30,16 +30,17 @@ async def test_what_nobody_starts_in_time_never_starts(world: World) -> None:
 
 async def test_what_was_started_in_time_may_end_later(world: World) -> None:
     async with world.client() as client, world.agent("a"):
-        handle = await client.submit("test.sleep", ops.Sleep(2.5), start_within=1.0)
+        handle = await client.submit("test.sleep", ops.Sleep(3.5), start_within=2.0)
         assert (await handle.result())["a"].status is SlotStatus.COMPLETED
 
 
 async def test_hosts_that_started_go_on_when_the_others_expire(world: World) -> None:
     async with world.client() as client, world.agent("a"), world.agent("b", max_jobs=1):
-        block = await client.submit("test.sleep", ops.Sleep(4.0), target="b")
-        handle = await client.submit("test.sleep", ops.Sleep(3.0), target="_all", start_within=0.5)
+        block = await client.submit("test.sleep", ops.Sleep(1000.0), target="b")
+        await until(lambda: block.status() is JobStatus.PROCESSING)
+        handle = await client.submit("test.sleep", ops.Sleep(3.5), target="_all", start_within=2.0)
         answers = await handle.result()
-        await block.result()
+        await client.cancel(block.id)
     assert {host: answer.status for host, answer in answers.items()} == {
         "a": SlotStatus.COMPLETED,
         "b": SlotStatus.EXPIRED,
@@ -67,7 +68,7 @@ async def test_an_attempt_is_bounded(world: World) -> None:
 
 async def test_a_running_job_ends_when_its_time_is_over(world: World) -> None:
     async with world.client() as client, world.agent("a"):
-        handle = await client.submit("test.sleep", ops.Sleep(100.0), within=0.3)
+        handle = await client.submit("test.sleep", ops.Sleep(100.0), within=1.5)
         answer = (await handle.result())["a"]
     assert (answer.status, answer.error) == (SlotStatus.EXPIRED, "its time was over while it ran")
 

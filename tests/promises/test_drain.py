@@ -24,7 +24,7 @@ def state(client: osapi.Client, host: str) -> str:
 
 async def test_what_runs_ends_and_nothing_is_taken(world: World) -> None:
     async with world.client() as client, world.agent("a") as agent:
-        running = await client.submit("test.sleep", ops.Sleep(1.5), target="a")
+        running = await client.submit("test.sleep", ops.Sleep(3.0), target="a")
         await until(lambda: agent.active == 1)
         assert await client.drain("A", by="alice")
         assert not await client.drain("a")

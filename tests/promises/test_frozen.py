@@ -31,7 +31,7 @@ async def test_each_frozen_host_ends_in_a_named_state(world: World) -> None:
         await until(lambda: len(client.agents()) == 2)
         await client.drain("b")
         await until(lambda: silent.state == "Cordoned")
-        handle = await client.submit("test.hostname.get", target="_all", start_within=0.5)
+        handle = await client.submit("test.hostname.get", target="_all", start_within=2.0)
         answers = await handle.result()
         assert {host: answer.status for host, answer in answers.items()} == {
             "a": SlotStatus.COMPLETED,

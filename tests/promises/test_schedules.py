@@ -37,13 +37,13 @@ async def until(client: osapi.Client, name: str, holds: Callable[[osapi.Schedule
 
 async def test_each_due_time_is_one_job_with_several_schedulers(world: World) -> None:
     async with world.agent("a"), world.client() as client, scheduler(world), scheduler(world):
-        made = await client.schedules.set("tick", "test.echo", {"n": 1}, every=1.0)
+        made = await client.schedules.set("tick", "test.echo", {"n": 1}, every=2.0)
         first = made.coming[0]
-        assert first == made.schedule.created + 1.0
+        assert first == made.schedule.created + 2.0
         found = await until(client, "tick", lambda schedule: schedule.submitted >= 2)
         await client.schedules.pause("tick")
         jobs = {job.id: job for job in await client.list()}
-    assert [fired.due for fired in found.schedule.firings] == [first, first + 1.0]
+    assert [fired.due for fired in found.schedule.firings] == [first, first + 2.0]
     for fired in found.schedule.firings:
         job = jobs[fired.job]
         assert (job.definition.operation, bytes(job.definition.data)) == ("test.echo", b'{"n":1}')
@@ -68,8 +68,8 @@ async def test_once_at_a_time(world: World) -> None:
 
 async def test_what_was_due_while_nobody_was_there_is_made_up_for_once_or_told_of(world: World) -> None:
     async with world.agent("a"), world.client() as client:
-        await client.schedules.set("late", "test.hostname.get", at=time.time() + 0.3)
-        await client.schedules.set("too-late", "test.hostname.get", at=time.time() + 0.3, catch_up=1.0)
+        await client.schedules.set("late", "test.hostname.get", at=time.time() + 1.0)
+        await client.schedules.set("too-late", "test.hostname.get", at=time.time() + 1.0, catch_up=1.0)
         await client.schedules.set("often", "test.hostname.get", every=1.0)
         await trio.sleep(2.5)
         async with scheduler(world):
@@ -81,7 +81,8 @@ async def test_what_was_due_while_nobody_was_there_is_made_up_for_once_or_told_o
     assert (missed.last.outcome, missed.last.job) == ("missed", "")
     assert "nobody submitted it within 1 s (catch_up)" in missed.last.reason
     first = often.schedule.firings[0]
-    assert (first.outcome, first.count, first.before) == ("missed", 1, often.schedule.firings[1].due)
+    assert (first.outcome, first.before) == ("missed", often.schedule.firings[1].due)
+    assert first.count == round(often.schedule.firings[1].due - first.due)
 
 
 async def test_replaced_it_keeps_its_past_and_due_at_the_same_times_its_next(world: World) -> None:
@@ -101,20 +102,22 @@ async def test_replaced_it_keeps_its_past_and_due_at_the_same_times_its_next(wor
 async def test_removed_it_is_gone_and_its_jobs_stay(world: World) -> None:
     async with world.agent("a"), world.client() as client, scheduler(world):
         await client.schedules.set("gone", "test.hostname.get", every=1.0)
-        found = await until(client, "gone", lambda schedule: schedule.submitted == 1)
+        found = await until(client, "gone", lambda schedule: schedule.submitted >= 1)
         await client.schedules.remove("gone")
         with pytest.raises(osapi.UnknownScheduleError, match="'gone'"):
             await client.schedules.get("gone")
+        jobs = [job.id for job in await client.list()]
+        assert found.schedule.job in jobs
         await trio.sleep(1.2)
-        assert [job.id for job in await client.list()] == [found.schedule.job]
+        assert [job.id for job in await client.list()] == jobs
         anew = await client.schedules.set("gone", "test.hostname.get", every=1.0)
         assert anew.schedule.submitted == 0
-        await until(client, "gone", lambda schedule: schedule.submitted == 1)
+        await until(client, "gone", lambda schedule: schedule.submitted >= 1)
 
 
 async def test_with_keys_only_what_a_controller_signed_is_submitted(world: World) -> None:
-    at = time.time() + 0.7
     async with world.agent("a", **keys_of("a")), world.client(**KEYS) as client, world.client() as careless:
+        at = time.time() + 1.0
         await careless.schedules.set("unsigned", "test.echo", 1, at=at)
         await client.schedules.set("signed", "test.echo", 2, at=at)
         async with scheduler(world, **KEYS):
