@@ -179,7 +179,7 @@ async def test_jobs_end_though_their_client_and_their_agent_are_gone(url: str) -
         await until(lambda: sweeper.acting)
         assert await ended(late, before) == {"_any": SlotStatus.EXPIRED}
         async with client(url) as mine, agent(url):
-            lost = (await mine.submit("test.sleep", ops.Sleep(60.0), within=3.0)).id
+            lost = (await mine.submit("test.sleep", ops.Sleep(60.0), within=5.0)).id
             with trio.fail_after(PATIENCE):
                 while True:
                     if await status(late, lost) == {"_any": SlotStatus.RUNNING}:

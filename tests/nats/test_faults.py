@@ -48,7 +48,7 @@ async def test_jobs_of_killed_agents_are_taken_over_or_expire(
     settings = osapi.Settings(ack_wait=1.0, heartbeat=0.5, registry_ttl=3.0)
     given_up = {f"slots {status}" for status in (SlotStatus.EXPIRED, SlotStatus.UNREACHABLE)}
     seen: set[str] = set()
-    for seed in range(1, 6):  # whom a kill meets is chance: as many rounds as it takes to see both ends
+    for seed in range(1, 11):  # whom a kill meets is chance: as many rounds as it takes to see both ends
         found = await killed_agents(
             private_server,
             settings,
