@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CONTROLLER, KEY, OTHER = (osapi.Signer.generate() for _ in range(3))
 TRUST = osapi.Trust([CONTROLLER.public])
-SETTINGS = osapi.Settings(heartbeat=0.1, registry_ttl=1.0)
+SETTINGS = osapi.Settings(heartbeat=0.1)
 
 
 @asynccontextmanager

@@ -77,6 +77,7 @@ def record_states(connection: Connection) -> list[bool]:
 def freeze(server: Server) -> None:
     """Stop the process without ending it, as a machine does that hangs."""
     os.kill(server.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, server.pid, os.WSTOPPED)  # some of its threads go on for a moment
 
 
 def kill_unnoticed(server: Server) -> None:
