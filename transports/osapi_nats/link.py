@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import count
+from itertools import count, islice
+from math import inf
 from secrets import token_hex
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
     from osapi_nats.connection import Connection, Incoming, Subscription
 
-# How often we look for requests that are late and receivers that hear nothing, in seconds.
-_ROUND = 1.0
+# How soon again, and how late, we look for requests that are late and receivers that hear nothing, in seconds.
+_SHORTEST_ROUND = 1.0
+_LONGEST_ROUND = 5.0
 
 # A batch of answers ends with one of these statuses; any other status is a refusal, which ends it as well.
 _END_OF_BATCH = 204
@@ -42,8 +44,9 @@ class Receiver(Protocol):
         """
         ...
 
-    def is_deaf(self, now: float) -> bool:
-        """Tell whether the server has been silent for too long, by Trio's clock."""
+    @property
+    def deaf_at(self) -> float:
+        """Return when the server will have been silent for too long, by Trio's clock."""
         ...
 
     def end(self, error: Exception) -> None:
@@ -160,8 +163,8 @@ class Link:
             answer.put(message)
 
     def _give_up_late(self, now: float) -> None:
-        # In the order in which they were sent, and all may take equally long: the late ones are in front. One look a
-        # second in place of a timeout for each request saves a fifth of what a request costs.
+        # In the order in which they were sent, and all may take equally long: the late ones are in front. A look from
+        # time to time in place of a timeout for each request saves a fifth of what a request costs.
         for answers in list(self._waiting.values()):
             if answers.due > now:
                 return
@@ -237,15 +240,23 @@ class Link:
             self._receivers[receiver] = False
 
     async def _make_rounds(self) -> None:
+        # No longer than a request may take: one that is made meanwhile is not late before the next round.
+        longest = min(self.timeout, _LONGEST_ROUND)
         while True:
-            await trio.sleep(_ROUND)
+            now = trio.current_time()
+            await trio.sleep_until(min(max(self._next_late(), now + _SHORTEST_ROUND), now + longest))
             now = trio.current_time()
             self._give_up_late(now)
             if self.connection.is_up:
                 self._resume_deaf(now)
 
+    def _next_late(self) -> float:
+        requests = (answers.due for answers in islice(self._waiting.values(), 1))
+        receivers = (one.deaf_at for one, is_resumed in self._receivers.items() if not is_resumed)
+        return min((*requests, *receivers), default=inf)
+
     def _resume_deaf(self, now: float) -> None:
-        deaf = [one for one, is_resumed in self._receivers.items() if not is_resumed and one.is_deaf(now)]
+        deaf = [one for one, is_resumed in self._receivers.items() if not is_resumed and one.deaf_at <= now]
         if deaf:
             for receiver in (*deaf, *(one for one in self._receivers if one.goes_by_others)):
                 self.resume(receiver)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -111,9 +112,10 @@ class NatsPull:
         self._held_back = self._outstanding
         self._ask()
 
-    def is_deaf(self, now: float) -> bool:
-        """Tell whether the server has missed two heartbeats, or the end of a request, that should wait there."""
-        return self._outstanding > 0 and now > self._heard + self._longest_silence
+    @property
+    def deaf_at(self) -> float:
+        """Return when the server will have missed two heartbeats, or the end, of a request that should wait there."""
+        return self._heard + self._longest_silence if self._outstanding else inf
 
     def end(self, error: Exception) -> None:
         """Let the receiver get an error once it has taken what came."""

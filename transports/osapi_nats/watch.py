@@ -145,9 +145,10 @@ class NatsWatch:
                     return None
         raise DisconnectedError(f"{self._what}: nobody made the consumer of a watch in time")
 
-    def is_deaf(self, now: float) -> bool:
-        """Tell whether the server has missed two heartbeats."""
-        return now > self._heard + 2 * _HEARTBEAT + 0.5
+    @property
+    def deaf_at(self) -> float:
+        """Return when the server will have missed two heartbeats."""
+        return self._heard + 2 * _HEARTBEAT + 0.5
 
     def end(self, error: Exception) -> None:
         """Let the reader get an error once it has taken what came."""
