@@ -145,7 +145,9 @@ class Roster:
         if target.selector:
             return f"no agent matches {target}: {self._unmet(target.selector)}"
         labels = sorted({f"{key}:{value}" for agent in self._agents.values() for key, value in agent.labels.items()})
-        known = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "") if labels else "none at all"
+        if not labels:
+            return f"no agent matches {target}; none has any label"
+        known = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
         return f"no agent matches {target}; the labels in use are {known}"
 
     def _unmet(self, selector: Selector) -> str:

@@ -109,10 +109,9 @@ async def _run(
             truncated=out_cut or err_cut,
             changed=True,
         )
-    raise CommandTimeoutError(
-        f"{shown(command[0])} did not end within {seconds:g} s and was killed; "
-        f"stdout ends {stdout.tail(_TAIL)!r}, stderr ends {stderr.tail(_TAIL)!r}"
-    )
+    tails = {"stdout": stdout.tail(_TAIL), "stderr": stderr.tail(_TAIL)}
+    written = ", ".join(f"{name} ends {tail!r}" for name, tail in tails.items() if tail) or "it wrote nothing"
+    raise CommandTimeoutError(f"{shown(command[0])} did not end within {seconds:g} s and was killed; {written}")
 
 
 def _check(words: Sequence[str], cwd: str | None) -> None:

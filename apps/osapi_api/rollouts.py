@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from osapi_api.endpoints import Call
 
 # A number of hosts, or a percentage of them.
-Count = int | Annotated[str, Meta(pattern="^(100|[1-9][0-9]?)%$")]
+# Checked by the library, in better words than those of a pattern.
+Count = int | Annotated[str, Meta(extra_json_schema={"pattern": "^(100|[1-9][0-9]?)%$"})]
 
 
 class RolloutQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -40,7 +40,8 @@ def check_hosts(definition: Definition, hosts: Sequence[str] | None) -> tuple[st
     if hosts is None:
         return None
     if definition.expected is None:
-        raise InvalidSettingError(list(hosts), f"are hosts of a job for {definition.target}", "cancel it as a whole")
+        problem = f"cannot be picked out of a job for {definition.target}"
+        raise InvalidSettingError(list(hosts), problem, "cancel it as a whole")
     if not hosts:
         raise InvalidSettingError([], "names no host to cancel", "name some, or none for the whole job")
     wanted = sorted({normalise_hostname(host) for host in hosts})

@@ -160,10 +160,9 @@ def advance(status: RolloutStatus, move: Move) -> RolloutStatus:
     try:
         return MOVES[status, move]
     except KeyError:
-        known = ", ".join(name for state, name in MOVES if state == status) or "none: it is over"
-        raise IllegalTransitionError(
-            f"a rollout that is {status} cannot {move}; possible from there: {known}"
-        ) from None
+        known = ", ".join(name for state, name in MOVES if state == status)
+        why = f"; possible from there: {known}" if known else ": it is over"
+        raise IllegalTransitionError(f"a rollout that is {status} cannot {move}{why}") from None
 
 
 def begin(rollout: Rollout, job: str, *, now: float) -> Rollout:

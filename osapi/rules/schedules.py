@@ -67,8 +67,8 @@ def check_timing(timing: Timing) -> Timing:
     """
     given = [name for name in ("at", "every", "cron") if getattr(timing, name) is not None]
     if len(given) != 1:
-        what = " and ".join(given) or "nothing"
-        raise InvalidSettingError(what, "does not say when a schedule is due", "give one of at, every and cron")
+        problem = "cannot go together" if given else "does not say when a schedule is due"
+        raise InvalidSettingError(" and ".join(given) or "nothing", problem, "give one of at, every and cron")
     if timing.cron is not None:
         parse_cron(timing.cron)
     elif timing.time_zone != "UTC":

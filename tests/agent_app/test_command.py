@@ -146,6 +146,8 @@ async def test_a_timeout_is_a_failure_that_tells_the_output_so_far(do: Do) -> No
     assert answer.status is osapi.SlotStatus.FAILED
     assert "did not end within 1 s and was killed; stdout ends 'so far\\n', stderr ends '" in answer.error
     assert is_dead(int(answer.error.rpartition("stderr ends '")[2].split("\\n")[0]))
+    silent = await do("command.shell.run", command="sleep 300", timeout=1)
+    assert silent.error.endswith("did not end within 1 s and was killed; it wrote nothing")
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,14 @@ def test_a_server_that_is_not_there(client: Client) -> None:
     )
 
 
+def test_what_only_reads_does_nothing_though_it_is_not_answered(client: Client) -> None:
+    with answering(b"") as (url, _):
+        client.environment.setenv(URL, url)
+        ended = client("agent", "list")
+
+    assert ended.err == f"osapi: the server at {url} broke the connection, or speaks no HTTP\n"
+
+
 def test_a_name_that_is_nobodys(client: Client) -> None:
     client.environment.setenv(URL, "http://osapi.invalid:1")
     ended = client(*COMMAND)

@@ -295,4 +295,11 @@ def test_an_export_that_fails_leaves_what_is_there(client: Client, tmp_path: Pat
 
     assert (ended.status, ended.out, ended.err.count("\n")) == (1, "", 1)
     assert file.read_text(encoding="utf-8") == "yesterday's"
-    assert client("audit", "export", "--output", "/nowhere/audit").status in {1, 69}
+
+
+def test_an_export_that_cannot_be_written_names_its_file(client: Client) -> None:
+    with answering(answer(200, LINES)) as (url, _):
+        client.environment.setenv(URL, url)
+        ended = client("audit", "export", "--output", "/nowhere/audit")
+
+    assert ended == (1, "", "osapi: /nowhere/audit: No such file or directory\n")

@@ -96,10 +96,10 @@ def test_the_list_shows_the_newest_first(client: Client) -> None:
     ("arguments", "status", "told"),
     [
         (["start", "node.uptime.get", "--batch", "x"], 2, "'x' is no number of hosts, such as 3 or 10%"),
-        (["start", "node.uptime.get", "--batch", "0%"], 2, "batch"),
+        (["start", "node.uptime.get", "--batch", "200%"], 2, "'200%': is no number of hosts (batch); use a number"),
         (["start", "node.uptime.get", "--pause", "5"], 2, "'5' is no duration, such as 30s or 5m"),
         (["start", "node.uptime.get", "--data", "{"], 2, "it is not JSON"),
-        (["start", "node.uptime.got"], 1, "did you mean node.uptime.get"),
+        (["start", "node.uptime.got"], 2, "did you mean node.uptime.get"),
         (["start", "node.uptime.get", "-T", "_any"], 2, "'_any'"),
         (["get", "--rollout-id", UNKNOWN], 1, f"there is no rollout '{UNKNOWN}'"),
         (["pause", "--rollout-id", UNKNOWN], 1, f"there is no rollout '{UNKNOWN}'"),

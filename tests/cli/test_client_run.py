@@ -87,6 +87,7 @@ def test_data_comes_from_a_file_or_stdin(client: Client, tmp_path: Path, monkeyp
         (("test.echo", "--data", "@/nope"), 1, "/nope: No such file or directory"),
         (("node.uptime.get", "--data", "1"), 2, "node.uptime.get takes no data"),
         (("network.ping.run", "--data", '{"adress": "x"}'), 2, "did you mean address?"),
+        (("network.ping.run",), 2, "`osapi client run --list network.ping.run` shows what that is"),
         (("test.echo", "-T", "web-09", "--data", "1"), 1, "no agent is registered as 'web-09'; did you mean"),
         (("test.echo", "-T", "group:nobody", "--data", "1"), 1, "group:nobody"),
     ],

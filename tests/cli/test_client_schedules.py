@@ -45,6 +45,12 @@ def test_data_cron_and_zone_are_taken(client: Client) -> None:
         (("pause", "--name", "nope"), 1, "'nope'"),
         (("delete", "--name", "nope"), 1, "'nope'"),
         (("set", "--name", "x", "--operation", "test.echo"), 2, "at, every and cron"),
+        (("set", "--name", "x", "--operation", "test.ecko", "--every", "5s"), 2, "did you mean test.echo"),
+        (
+            ("set", "--name", "x", "--operation", "test.echo", "--every", "5s", "--cron", "@daily"),
+            2,
+            "'every and cron': cannot go together; give one of at, every and cron",
+        ),
         (("set", "--name", "x", "--operation", "test.echo", "--every", "5"), 2, "'5' is no duration"),
         (
             ("set", "--name", "x", "--operation", "test.echo", "--every", "10ms"),

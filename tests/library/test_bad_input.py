@@ -50,6 +50,12 @@ async def test_targets(autojump_clock: object, world: World, target: Any, error:
         assert await nothing_stored(world)
 
 
+async def test_a_label_where_there_is_none(autojump_clock: object, world: World) -> None:
+    async with world.agent("web-01"), world.client() as client:
+        with pytest.raises(osapi.NoAgentsError, match="no agent matches group:mail; none has any label$"):
+            await client.submit("test.hostname.get", target="group:mail")
+
+
 async def test_a_broadcast_to_nobody(autojump_clock: object, world: World) -> None:
     async with world.client() as client:
         with pytest.raises(osapi.NoAgentsError, match="no agent matches _all: none is registered"):

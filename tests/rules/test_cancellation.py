@@ -49,7 +49,9 @@ def test_hosts_are_checked_against_the_job() -> None:
         check_hosts(broadcast, ["web-01"])
     with pytest.raises(UnknownHostError, match="did you mean web-01"):
         check_hosts(definition(expected=("web-01",), target="_all"), ["web-02"])
-    with pytest.raises(InvalidSettingError, match="as a whole"):
+    with pytest.raises(
+        InvalidSettingError, match=r"\['a'\]: cannot be picked out of a job for _any; cancel it as a whole"
+    ):
         check_hosts(definition(), ["a"])
     with pytest.raises(InvalidSettingError, match="names no host"):
         check_hosts(broadcast, [])

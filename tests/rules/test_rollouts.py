@@ -205,6 +205,9 @@ def test_who_aborts_is_told_to_the_job() -> None:
 def test_an_illegal_move_says_what_is_possible() -> None:
     with pytest.raises(IllegalTransitionError, match="a rollout that is running cannot resume; possible from there: "):
         rollouts.resume(rollout(), order(1.0))
+    aborted = rollouts.abort(rollout(), order(1.0))
+    with pytest.raises(IllegalTransitionError, match="a rollout that is aborted cannot pause: it is over$"):
+        rollouts.pause(aborted, order(2.0))
     with pytest.raises(IllegalTransitionError, match="cannot begin a batch now"):
         rollouts.begin(rollouts.begin(rollout(), "1", now=1.0), "2", now=1.0)
 

@@ -187,7 +187,9 @@ async def exchange(
     try:
         response = await http.send(prepare(http, server, request))
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise unreachable(server, error) from error
+        # What hosts are asked has a key, whatever the method.
+        only_reads = request.method == "GET" and "Idempotency-Key" not in request.headers
+        raise unreachable(server, error, only_reads=only_reads) from error
     if not (response.is_success or response.status_code in also) or is_problem(response):
         raise refusal(server, request.method, f"/api{request.path}", response)
     return response

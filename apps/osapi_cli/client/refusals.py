@@ -27,6 +27,8 @@ _TOKEN_REMEDY: Final = (
     "$OSAPI_CONTROLLER_CLIENT_SECURITY_BEARER_TOKEN"
 )
 
+_UNKNOWN_OPERATION: Final = "urn:osapi:problem:unknown-operation"
+
 # Of a request that is wrong, the server tells apart that what it names is not there: no mistake of the command line.
 _ABSENT: Final = frozenset(
     f"urn:osapi:problem:{kind}" for kind in ("unknown-host", "no-agents", "unknown-job", "unknown-letter")
@@ -71,7 +73,7 @@ def _verdict(server: Server, request: str, status: int, problem: Problem) -> Osa
         return RefusedError(told, exits.FAILED)
     if status in {429, 500, 502, 503, 504}:
         return UnavailableError(f"the server at {server.url}: {sentence}")
-    wrong = status in {400, 413, 415, 422} and problem.type not in _ABSENT
+    wrong = (status in {400, 413, 415, 422} and problem.type not in _ABSENT) or problem.type == _UNKNOWN_OPERATION
     return RefusedError(sentence, exits.USAGE if wrong else exits.FAILED, problem.type)
 
 

@@ -116,12 +116,16 @@ class _Export(msgspec.Struct, frozen=True):
 
 def _write(file: Path, content: bytes) -> None:
     # Whole or not at all: what is replaced may be the only copy of yesterday.
-    with NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as made:
-        try:
-            made.write(content)
-            made.flush()
-            os.fsync(made.fileno())
-            Path(made.name).replace(file)
-        except BaseException:
-            Path(made.name).unlink()
-            raise
+    try:
+        with NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as made:
+            try:
+                made.write(content)
+                made.flush()
+                os.fsync(made.fileno())
+                Path(made.name).replace(file)
+            except BaseException:
+                Path(made.name).unlink()
+                raise
+    except OSError as error:
+        # Nobody has named the file that was to take its place.
+        raise OSError(error.errno, error.strerror, str(file)) from error

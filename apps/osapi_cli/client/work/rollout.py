@@ -52,7 +52,9 @@ def start(
     if watching:
         return watch(flags, started.id)
     output.present(
-        answer.body, [Paragraph(f"Rollout {started.id} is started, on {started.hosts} hosts.")], as_json=flags.json
+        answer.body,
+        [Paragraph(f"Rollout {started.id} is started, on {started.hosts} host{'' if started.hosts == 1 else 's'}.")],
+        as_json=flags.json,
     )
     return exits.OK
 

@@ -65,7 +65,10 @@ def _long(value: Any) -> bool:
 
 
 def _unknown(flags: Flags, operation: str, error: RefusedError) -> RefusedError:
-    """Return what to say of a refusal: if there is no such operation, which there are that are like it."""
+    """Return what to say of a refusal: what the operation takes, or which there are that are like it."""
+    if error.kind.endswith(":invalid-payload"):
+        told = f"{error}; `osapi client run --list {operation}` shows what that is"
+        return RefusedError(told, error.status, error.kind)
     if error.status != exits.FAILED:
         return error
     known = [each.name for each in operations(flags)]
