@@ -39,7 +39,9 @@ async def run(url: str, log: Path, settings: osapi.Settings, keys: Keys, hosts: 
         async with AsyncExitStack() as stack:
             async with entering:
                 transport = await stack.enter_async_context(osapi.connect(url))
-                agent = osapi.Agent(transport, registry, hostname=host, settings=settings, **keys.of_agent(host))
+                agent = osapi.Agent(
+                    transport, registry, hostname=host, max_jobs=50, settings=settings, **keys.of_agent(host)
+                )
                 await stack.enter_async_context(agent)
             task_status.started()
             await trio.sleep_forever()
