@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
+import msgspec
 import trio
 
 import osapi
@@ -20,6 +22,8 @@ from osapi_api.views import job_detail, timestamp
 if TYPE_CHECKING:
     from osapi_api.endpoints import Api, Call
 
+_MOMENT: Final = Annotated[datetime, msgspec.Meta(tz=True)]
+
 
 async def list_jobs(call: Call) -> Reply:
     """Return a page of jobs, how many match, and how many there are of each status."""
@@ -29,8 +33,8 @@ async def list_jobs(call: Call) -> Reply:
         status=query.status,
         operation=query.operation,
         target=None if query.target is None else str(parse_target(query.target)),
-        since=None if query.since is None else query.since.timestamp(),
-        until=None if query.until is None else query.until.timestamp(),
+        since=_seconds("since", query.since),
+        until=_seconds("until", query.until),
         limit=query.limit,
         offset=query.offset,
     )
@@ -41,6 +45,13 @@ async def list_jobs(call: Call) -> Reply:
             items=tuple(job_detail(job, call.api.operations) for job in items),
         )
     )
+
+
+def _seconds(name: str, moment: str | None) -> float | None:
+    try:
+        return None if moment is None else msgspec.convert(moment, _MOMENT).timestamp()
+    except msgspec.ValidationError as error:
+        raise ProblemError(400, f"the query cannot be used: {error} - at `$.{name}`") from None
 
 
 async def index_of(api: Api) -> osapi.JobIndex:

@@ -5,7 +5,6 @@ Times are RFC 3339 in UTC. A payload or result is whatever JSON value the operat
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -13,6 +12,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 import osapi
 
 Outcome = Literal["ok", "failed", "skipped"]
+
+# A moment in a query, whose values are all text: read as numbers may be, 0.5 would be a moment as well.
+Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 # --- Jobs ----------------------------------------------------------------------------------------------------
 
@@ -23,8 +25,8 @@ class JobQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     status: osapi.JobStatus | None = None
     operation: str | None = None
     target: str | None = None
-    since: Annotated[datetime, Meta(tz=True)] | None = None
-    until: Annotated[datetime, Meta(tz=True)] | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 10
     offset: Annotated[int, Meta(ge=0, le=2**53)] = 0
 

@@ -23,8 +23,8 @@ HERE = Path(__file__).parent / "fuzz"
 @pytest.mark.parametrize(
     ("headers", "bounds"),
     [
-        ([f"Authorization: Bearer {token_of('admin')}"], ["--max-examples=2", "--max-time=12"]),
-        ([], ["--phases=coverage", "--max-time=5"]),
+        ([f"Authorization: Bearer {token_of('admin')}"], ["--phases=coverage,fuzzing", "--max-examples=1"]),
+        ([], ["--phases=fuzzing", "--max-examples=2"]),
     ],
     ids=["admin", "stranger"],
 )
@@ -33,7 +33,7 @@ async def test_schemathesis_finds_nothing(headers: list[str], bounds: list[str],
     for name in ("schemathesis.toml", "hooks.py"):
         shutil.copy(HERE / name, tmp_path)
     options = osapi_api.Options(job_timeout=0.2)
-    async with served(within=120.0, api_options=options) as server:
+    async with served(within=600.0, api_options=options) as server:
         # It reads every answer to its end.
         server.api.end_streams()
         command = [sys.executable, "-m", "schemathesis.cli", "--config-file=schemathesis.toml", "run", "--no-color"]
