@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from osapi.agent import Agent
     from osapi.changes import Changes
     from osapi.client import Client
-    from osapi.dead_letters import DeadLetter
+    from osapi.dead_letters import DeadLetter, DeadLetters
     from osapi.detail import JobDetail
     from osapi.discovery import connect
     from osapi.errors import (
@@ -94,7 +94,7 @@ if TYPE_CHECKING:
     from osapi.rules.timeline import Moment
     from osapi.rules.vitals import Condition, HostMemory, Vitals
     from osapi.scheduler import Scheduler
-    from osapi.schedules import ScheduleDetail
+    from osapi.schedules import ScheduleDetail, Schedules
     from osapi.settings import Settings
     from osapi.signer import Signer
     from osapi.sweeper import Sweeper
@@ -114,6 +114,7 @@ __all__ = [
     "Condition",
     "ConflictError",
     "DeadLetter",
+    "DeadLetters",
     "DisconnectedError",
     "EnrolmentError",
     "Event",
@@ -167,6 +168,7 @@ __all__ = [
     "Schedule",
     "ScheduleDetail",
     "Scheduler",
+    "Schedules",
     "Settings",
     "Signer",
     "Skip",
@@ -198,7 +200,7 @@ _HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "osapi.agent": ("Agent",),
     "osapi.changes": ("Changes",),
     "osapi.client": ("Client",),
-    "osapi.dead_letters": ("DeadLetter",),
+    "osapi.dead_letters": ("DeadLetter", "DeadLetters"),
     "osapi.detail": ("JobDetail",),
     "osapi.discovery": ("connect",),
     "osapi.fleet": ("AgentDetail", "Fleet"),
@@ -220,7 +222,7 @@ _HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "osapi.rules.timeline": ("Moment",),
     "osapi.rules.vitals": ("Condition", "HostMemory", "Vitals"),
     "osapi.scheduler": ("Scheduler",),
-    "osapi.schedules": ("ScheduleDetail",),
+    "osapi.schedules": ("ScheduleDetail", "Schedules"),
     "osapi.settings": ("Settings",),
     "osapi.signer": ("Signer",),
     "osapi.sweeper": ("Sweeper",),

@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from osapi.changes import Changes, Chronicle
-from osapi.dead_letters import DeadLetter, DeadLetters, Wanted
+from osapi.dead_letters import DeadLetters
 from osapi.detail import JobDetail, newest_details, read_details, with_results
-from osapi.errors import InvalidSettingError, KeyReusedError, UnknownJobError, UnknownLetterError, UntrustedError, shown
+from osapi.errors import InvalidSettingError, KeyReusedError, UnknownJobError, UntrustedError, shown
 from osapi.fleet import Fleet
 from osapi.flow.cancel import cancel
 from osapi.flow.collect import Collector
@@ -29,14 +29,14 @@ from osapi.roster import Roster
 from osapi.rules.cancellation import check_hosts, check_text
 from osapi.rules.codec import DEFINITION
 from osapi.rules.idempotency import holder_key
-from osapi.rules.keys import job_key, job_response_pattern, response_pattern, retried_key
+from osapi.rules.keys import job_key, job_response_pattern, response_pattern
 from osapi.rules.names import normalise_hostname
 from osapi.rules.public_keys import check_fingerprint
 from osapi.rules.records import VERSION, Drain, JobStatus, Order
 from osapi.rules.targets import parse_target
 from osapi.schedules import Schedules
 from osapi.settings import Settings
-from osapi.submitter import Request, Submitter, again
+from osapi.submitter import Request, Submitter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
@@ -103,7 +103,6 @@ class Client:
     async def _open(self, transport: Transport) -> AsyncGenerator[None]:
         store = await open_store(transport, self._settings)
         self._store: Store = store
-        self._letters = DeadLetters(store)
         self._states = States(store)
         ids = Ids()
         origin = ids.token()
@@ -122,6 +121,7 @@ class Client:
             self._chronicle = Chronicle(ids.token(), self._index, self._roster)
             self._rollouts = Rollouts(store, self._submitter, ids)
             self._schedules = Schedules(store, self._submitter)
+            self._dead_letters = DeadLetters(store, self._submitter)
             nursery.start_soon(self._roster.follow)
             nursery.start_soon(self._collector.follow, watch)
             nursery.start_soon(self._collector.settle_due)
@@ -144,6 +144,11 @@ class Client:
     def schedules(self) -> Schedules:
         """Return the schedules: jobs that come again, and those that lie far ahead."""
         return self._schedules
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """Return the dead letters: what was given up, to be looked at, replayed or purged."""
+        return self._dead_letters
 
     async def submit(
         self,
@@ -367,93 +372,7 @@ class Client:
         definition = await self.definition(job_id)
         if key is not None and key == definition.key:
             raise KeyReusedError(f"idempotency key {shown(key)} stands for job {job_id} itself; use another key")
-        return await self._again(definition, target, key)
-
-    async def _again(self, old: Definition, target: str | None, key: str | None) -> JobHandle:
-        handle = await self._submitter.submit(again(old, target, self._settings.job_ttl, key))
-        link = partial(self._store.jobs.put, retried_key(old.id), handle.id.encode(), ttl=self._store.ttl(old))
-        await self._read(link)
-        return handle
-
-    async def dead_letters(
-        self, *, limit: int = 10, operation: str | None = None, target: str | None = None, reason: str | None = None
-    ) -> Sequence[DeadLetter]:
-        """Return what the agents' consumers gave up, newest first: all, or those of an operation or a target.
-
-        `reason` is what theirs must contain, in either case of letters. A notification that merely ended with its job's
-        lifetime is none, but costs as much as one to pass over.
-
-        Raises:
-            InvalidSettingError: a limit that there is not.
-            DisconnectedError
-
-        """
-        check_page(limit)
-        return await self._letters.newest(limit, Wanted(operation=operation, target=target, reason=reason))
-
-    async def count_dead_letters(self) -> int:
-        """Return how many dead letters there are; of more than 10,000 messages the newest are looked at.
-
-        Raises:
-            DisconnectedError
-
-        """
-        return await self._letters.count()
-
-    async def dead_letter(self, sequence: int) -> DeadLetter:
-        """Return one dead letter by its sequence, with the story of its job.
-
-        Raises:
-            UnknownLetterError, DisconnectedError
-
-        """
-        letter = await self._letters.get(sequence)
-        if letter is None:
-            raise UnknownLetterError(f"there is no dead letter {sequence}: it was purged, or has outlived its lifetime")
-        return letter
-
-    async def replay(self, sequence: int) -> JobHandle:
-        """Submit the job of a dead letter once more, then remove the letter.
-
-        It goes to the job's own target; of a broadcast, to the host that gave it up. Cancelled, or failing, the job
-        was submitted or not, and the letter is still there: replayed again, by whomever, it is the same job.
-
-        Raises:
-            UnknownLetterError: it is not there, or nothing is left of its job.
-            and all that `submit` raises.
-
-        """
-        letter = await self.dead_letter(sequence)
-        if letter.job is None:
-            raise UnknownLetterError(f"nothing is left of the job of dead letter {sequence}: it cannot be replayed")
-        # The moment besides: a stream that was made anew counts from 1 again.
-        once = f"dead letter {letter.sequence} of {letter.at!r}"
-        handle = await self._again(letter.job.definition, letter.host or None, once)
-        await self._letters.purge(sequence)
-        return handle
-
-    async def purge_dead_letter(self, sequence: int) -> None:
-        """Remove a dead letter by its sequence; nothing happens if it is gone. Its job stays as it is.
-
-        Raises:
-            DisconnectedError, UncertainError
-
-        """
-        await self._letters.purge(sequence)
-
-    async def purge_dead_letters(
-        self, *, operation: str | None = None, target: str | None = None, reason: str | None = None
-    ) -> int:
-        """Remove the dead letters that `dead_letters` would return, all of them, and say how many there were.
-
-        Raises:
-            DisconnectedError, UncertainError: some of them are removed.
-
-        """
-        letters = await self.dead_letters(limit=MAX_LIMIT, operation=operation, target=target, reason=reason)
-        for letter in letters:
-            await self._letters.purge(letter.sequence)
-        return len(letters)
+        return await self._submitter.again(definition, target, key)
 
     async def fact_names(self) -> Sequence[str]:
         """Return the names of the facts that hosts tell of themselves, in order, as selectors have them.

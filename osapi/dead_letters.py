@@ -10,18 +10,21 @@ import trio
 from msgspec import Struct
 
 from osapi.detail import JobDetail, read_details
-from osapi.errors import RecordError, TransportError
+from osapi.errors import RecordError, TransportError, UnknownLetterError
 from osapi.flow.persist import insist
 from osapi.flow.stories import story_key
+from osapi.index import MAX_LIMIT, check_page
 from osapi.rules.codec import STORY
 from osapi.rules.dead_letters import Advisory, job_of, parse_advisory
 from osapi.rules.keys import consumer_host, job_key
 from osapi.settings import story_bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from osapi.flow.store import Store
+    from osapi.handle import JobHandle
+    from osapi.submitter import Submitter
     from osapi.transport import Entry, KeyValue, Message, Stream, StreamInfo
 
 _log = logging.getLogger("osapi.client")
@@ -54,38 +57,32 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     job: JobDetail | None = None
 
 
-class Wanted(Struct, frozen=True, kw_only=True):
-    """Which dead letters are meant: those of an operation, of a target, and with these words in their reason."""
-
-    operation: str | None = None
-    target: str | None = None
-    reason: str | None = None
-
-    def fits(self, letter: DeadLetter) -> bool:
-        """Tell whether a dead letter is meant; one whose job is gone is of no operation and no target."""
-        job = None if letter.job is None else letter.job.definition
-        return (
-            (self.operation is None or (job is not None and job.operation == self.operation))
-            and (self.target is None or (job is not None and job.target == self.target))
-            and (self.reason is None or self.reason.casefold() in letter.reason.casefold())
-        )
-
-
 class DeadLetters:
-    """The dead letters of a store; the bucket of their stories is opened when it is first needed."""
+    """The dead letters of a broker, as `Client.dead_letters`.
 
-    def __init__(self, store: Store) -> None:
+    The bucket of their stories is opened when it is first needed.
+    """
+
+    def __init__(self, store: Store, submitter: Submitter) -> None:
         self._store = store
+        self._submitter = submitter
         self._stories: KeyValue | None = None
         self._counted: tuple[StreamInfo, int] | None = None
 
-    async def newest(self, limit: int, wanted: Wanted) -> list[DeadLetter]:
-        """Return those that are meant, newest first; what only ended with its job's lifetime is passed over.
+    async def list(
+        self, *, limit: int = 10, operation: str | None = None, target: str | None = None, reason: str | None = None
+    ) -> Sequence[DeadLetter]:
+        """Return what the agents' consumers gave up, newest first: all, or those of an operation or a target.
+
+        `reason` is what theirs must contain, in either case of letters; one whose job is gone is of no operation and no
+        target. A notification that merely ended with its job's lifetime is none, but costs as much as one to pass over.
 
         Raises:
+            InvalidSettingError: a limit that there is not.
             DisconnectedError
 
         """
+        check_page(limit)
         found: list[DeadLetter] = []
         letters = self._store.dead_letters
         info = await insist(letters.info, self._store.settings.persist)
@@ -94,7 +91,7 @@ class DeadLetters:
             oldest = max(info.first_sequence, newest - _PAGE + 1, 1)
             page = await _messages(self._store, letters, range(oldest, newest + 1))
             joined = await self._joined(_given_up(page[sequence] for sequence in sorted(page, reverse=True)))
-            found.extend(letter for letter in joined if wanted.fits(letter))
+            found.extend(letter for letter in joined if _fits(letter, operation, target, reason))
             newest = oldest - 1
         return found[:limit]
 
@@ -117,19 +114,41 @@ class DeadLetters:
         self._counted = info, count
         return count
 
-    async def get(self, sequence: int) -> DeadLetter | None:
-        """Return one by its sequence, None if it is not there.
+    async def get(self, sequence: int) -> DeadLetter:
+        """Return one dead letter by its sequence, with the story of its job.
 
         Raises:
-            DisconnectedError
+            UnknownLetterError, DisconnectedError
 
         """
         messages = await _messages(self._store, self._store.dead_letters, [sequence])
         letters = await self._joined(_given_up(messages.values()))
-        return letters[0] if letters else None
+        if not letters:
+            raise UnknownLetterError(f"there is no dead letter {sequence}: it was purged, or has outlived its lifetime")
+        return letters[0]
+
+    async def replay(self, sequence: int) -> JobHandle:
+        """Submit the job of a dead letter once more, then remove the letter.
+
+        It goes to the job's own target; of a broadcast, to the host that gave it up. Cancelled, or failing, the job
+        was submitted or not, and the letter is still there: replayed again, by whomever, it is the same job.
+
+        Raises:
+            UnknownLetterError: it is not there, or nothing is left of its job.
+            and all that `Client.submit` raises.
+
+        """
+        letter = await self.get(sequence)
+        if letter.job is None:
+            raise UnknownLetterError(f"nothing is left of the job of dead letter {sequence}: it cannot be replayed")
+        # The moment besides: a stream that was made anew counts from 1 again.
+        once = f"dead letter {letter.sequence} of {letter.at!r}"
+        handle = await self._submitter.again(letter.job.definition, letter.host or None, once)
+        await self.purge(sequence)
+        return handle
 
     async def purge(self, sequence: int) -> None:
-        """Remove one and its story; nothing happens if it is not there.
+        """Remove a dead letter and its story; nothing happens if it is gone. Its job stays as it is.
 
         Raises:
             DisconnectedError, UncertainError
@@ -139,6 +158,20 @@ class DeadLetters:
         await insist(partial(self._store.dead_letters.delete, sequence), patience)
         await insist(partial((await self._bucket()).purge, story_key(sequence), ttl=1), patience)
 
+    async def purge_all(
+        self, *, operation: str | None = None, target: str | None = None, reason: str | None = None
+    ) -> int:
+        """Remove the dead letters that `list` would return, all of them, and say how many there were.
+
+        Raises:
+            DisconnectedError, UncertainError: some of them are removed.
+
+        """
+        letters = await self.list(limit=MAX_LIMIT, operation=operation, target=target, reason=reason)
+        for letter in letters:
+            await self.purge(letter.sequence)
+        return len(letters)
+
     async def _bucket(self) -> KeyValue:
         if self._stories is None:
             settings = self._store.settings
@@ -147,7 +180,7 @@ class DeadLetters:
             )
         return self._stories
 
-    async def _joined(self, found: list[tuple[Message, Advisory]]) -> list[DeadLetter]:
+    async def _joined(self, found: Sequence[tuple[Message, Advisory]]) -> Sequence[DeadLetter]:
         keys = [story_key(message.sequence) for message, _ in found]
         stories = await insist(partial((await self._bucket()).get_many, keys), self._store.settings.persist)
         kept = {message.sequence: told for (message, _), told in zip(found, map(_told, stories), strict=True) if told}
@@ -172,7 +205,7 @@ class DeadLetters:
             )
         return letters
 
-    async def _live(self, advisories: list[Advisory]) -> dict[int, tuple[str, str | None, JobDetail | None]]:
+    async def _live(self, advisories: Sequence[Advisory]) -> dict[int, tuple[str, str | None, JobDetail | None]]:
         """Look for the notifications, and the jobs, that are still there; by the notification's sequence."""
         store = self._store
         notifications = await _messages(store, store.stream, sorted({advisory.stream_seq for advisory in advisories}))
@@ -182,6 +215,15 @@ class DeadLetters:
             sequence: (message.subject, jobs[sequence], details.get(jobs[sequence] or ""))
             for sequence, message in notifications.items()
         }
+
+
+def _fits(letter: DeadLetter, operation: str | None, target: str | None, reason: str | None) -> bool:
+    job = None if letter.job is None else letter.job.definition
+    return (
+        (operation is None or (job is not None and job.operation == operation))
+        and (target is None or (job is not None and job.target == target))
+        and (reason is None or reason.casefold() in letter.reason.casefold())
+    )
 
 
 def _given_up(messages: Iterable[Message]) -> list[tuple[Message, Advisory]]:

@@ -15,6 +15,7 @@ from osapi.flow.submit import submit_known, submit_once
 from osapi.handle import JobHandle
 from osapi.operations import unknown_operation
 from osapi.rules.idempotency import check_key
+from osapi.rules.keys import retried_key
 from osapi.rules.records import VERSION, Definition, Kind, Policy
 from osapi.rules.retry import check_policy, check_timeout
 from osapi.rules.targets import parse_target
@@ -130,6 +131,18 @@ class Submitter:
             return handle
         self._collector.forget(definition.id)
         return await self.follow(standing)
+
+    async def again(self, old: Definition, target: str | None, key: str | None) -> JobHandle:
+        """Submit a job once more, for its own target unless another is given, and let the old one name the new.
+
+        Raises:
+            what `Client.submit` raises.
+
+        """
+        handle = await self.submit(_once_more(old, target, self._store.settings.job_ttl, key))
+        link = partial(self._store.jobs.put, retried_key(old.id), handle.id.encode(), ttl=self._store.ttl(old))
+        await insist(link, self._store.settings.persist)
+        return handle
 
     async def follow(self, definition: Definition) -> JobHandle:
         """Return a current handle of a job, whoever submitted it.
@@ -252,7 +265,7 @@ def _delay(seconds: float, within: float, kept: float) -> float:
     return seconds
 
 
-def again(old: Definition, target: str | None, most: float, key: str | None) -> Request:
+def _once_more(old: Definition, target: str | None, most: float, key: str | None) -> Request:
     """Return the request for another job like this one, for its own target unless another is given.
 
     A batch of a rollout goes to its own hosts again, and not to all that the target matches.

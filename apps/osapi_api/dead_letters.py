@@ -71,7 +71,7 @@ class Purged(Struct, frozen=True, kw_only=True):
 async def list_letters(call: Call) -> Reply:
     """Return the newest dead letters, and how many there are."""
     query: LetterQuery = call.query
-    found = await call.api.client.dead_letters(
+    found = await call.api.client.dead_letters.list(
         limit=MAX_LIMIT, operation=query.operation, target=query.target, reason=query.reason
     )
     items = tuple(_shown(letter, call.api.operations) for letter in found[: query.limit])
@@ -80,23 +80,23 @@ async def list_letters(call: Call) -> Reply:
 
 async def get_letter(call: Call) -> Reply:
     """Return one dead letter."""
-    return Reply(_shown(await call.api.client.dead_letter(_sequence(call)), call.api.operations))
+    return Reply(_shown(await call.api.client.dead_letters.get(_sequence(call)), call.api.operations))
 
 
 async def replay_letter(call: Call) -> Reply:
     """Submit the job of a dead letter once more, for who may submit such a job."""
     api, sequence = call.api, _sequence(call)
-    letter = await api.client.dead_letter(sequence)
+    letter = await api.client.dead_letters.get(sequence)
     if letter.job is not None and call.identity is not None:
         authorise(api, call.identity, api.operations[letter.job.definition.operation].permission)
-    return await created(call, await api.client.replay(sequence))
+    return await created(call, await api.client.dead_letters.replay(sequence))
 
 
 async def delete_letter(call: Call) -> Reply:
     """Remove one dead letter."""
     sequence = _sequence(call)
-    await call.api.client.dead_letter(sequence)
-    await call.api.client.purge_dead_letter(sequence)
+    await call.api.client.dead_letters.get(sequence)
+    await call.api.client.dead_letters.purge(sequence)
     return Reply(status=204)
 
 
@@ -106,7 +106,7 @@ async def purge_letters(call: Call) -> Reply:
     named = {"operation": query.operation, "target": query.target, "reason": query.reason}
     if (query.all is None) == all(value is None for value in named.values()):
         raise ProblemError(400, "say which dead letters: some of operation, target and reason, or else all=true")
-    return Reply(Purged(purged=await call.api.client.purge_dead_letters(**named)))
+    return Reply(Purged(purged=await call.api.client.dead_letters.purge_all(**named)))
 
 
 def _sequence(call: Call) -> int:

@@ -141,7 +141,7 @@ async def _jobs(api: Api) -> dict[str, Any]:
         processing=processing,
         completed=completed,
         failed=total - counts[_S.SUBMITTED] - processing - completed,
-        dlq=await api.client.count_dead_letters(),
+        dlq=await api.client.dead_letters.count(),
     )
     return {"jobs": figures}
 

@@ -126,8 +126,8 @@ async def dead(client: osapi.Client) -> str:
     job = await client.submit("invoice.send", 4711, target="db-01")
     await job.result()
     await trio.sleep(1.0)
-    (letter,) = await client.dead_letters(operation="invoice.send")
-    again = await client.replay(letter.sequence)
+    (letter,) = await client.dead_letters.list(operation="invoice.send")
+    again = await client.dead_letters.replay(letter.sequence)
     await client.cancel(again.id)
     return f"{letter.reason}; replayed as a job of its own"
 

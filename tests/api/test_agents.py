@@ -152,9 +152,9 @@ async def test_dead_letters_are_counted_and_not_what_ended_with_its_job(autojump
         await trio.sleep(5)
         await api.client.delete(deleted.id)
         await trio.sleep(5)
-        letters = await api.client.dead_letters()
+        letters = await api.client.dead_letters.list()
         assert len(letters) == 1
         for _ in range(2):
             assert (await api("GET", "/health/status")).body["jobs"]["dlq"] == 1
-        await api.client.purge_dead_letter(letters[0].sequence)
+        await api.client.dead_letters.purge(letters[0].sequence)
         assert (await api("GET", "/health/status")).body["jobs"]["dlq"] == 0

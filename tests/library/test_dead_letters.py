@@ -52,7 +52,7 @@ async def test_a_job_that_cannot_be_read_is_a_dead_letter(autojump_clock: object
         async with world.agent("a"):
             await trio.sleep(1)
         assert sound.status() is JobStatus.COMPLETED
-        (letter,) = await client.dead_letters()
+        (letter,) = await client.dead_letters.list()
         assert (letter.sequence, letter.stream, letter.consumer, letter.deliveries) == (1, "JOBS", "any", 1)
         assert letter.reason == "the stored definition has format 99, this osapi reads format 1; upgrade the older side"
         assert letter.at == pytest.approx(wire.now(), abs=5)
@@ -77,7 +77,7 @@ async def test_a_story_that_cannot_be_told_keeps_no_other_back(
             given_up = await client.submit("test.hostname.get", within=60.0)
             await trio.sleep(100)
         await client.delete(given_up.id)
-        letters = await client.dead_letters()
+        letters = await client.dead_letters.list()
     assert [(letter.job_id, letter.job is not None) for letter in letters] == [(given_up.id, True), (spoilt.id, False)]
     assert caplog.text.count("the story of dead letter 1 cannot be told: ") == 1
 
@@ -88,12 +88,12 @@ async def test_a_job_whose_deliveries_are_used_up_is_a_dead_letter(autojump_cloc
     async with world.agent("a", operations=others), world.client() as client:
         handle = await client.submit("test.hostname.get", within=60.0)
         await trio.sleep(30)
-        (letter,) = await client.dead_letters()
+        (letter,) = await client.dead_letters.list()
         assert letter.reason == "none of its 3 deliveries was acknowledged (max_deliver)"
         assert letter.job is not None
         assert (letter.job_id, letter.job.id, letter.job.status) == (handle.id, handle.id, JobStatus.SUBMITTED)
         await handle.result()
-        ((letter,),) = [await client.dead_letters()]
+        ((letter,),) = [await client.dead_letters.list()]
         assert letter.job is not None
         assert letter.job.status is JobStatus.EXPIRED
 
@@ -103,7 +103,7 @@ async def test_by_default_deliveries_are_not_bounded(autojump_clock: object, wor
     async with world.agent("a", operations=others), world.client() as client:
         handle = await client.submit("test.hostname.get", within=200.0)
         await trio.sleep(100)
-        assert await client.dead_letters() == []
+        assert await client.dead_letters.list() == []
         async with world.agent("b"):
             assert {answer.host for answer in (await handle.result()).values()} == {"b"}
 
@@ -115,55 +115,55 @@ async def test_a_job_that_ends_with_its_lifetime_is_none(autojump_clock: object,
         mortal.kill()
         await trio.sleep(3700)
         assert (await (await dead(world, wire)).info()).messages > 0
-        assert await client.dead_letters() == []
+        assert await client.dead_letters.list() == []
 
 
 async def test_the_newest_come_first_and_no_more_than_asked_for(autojump_clock: object, world: World) -> None:
     await refuse(world, *map(str, range(120)))
     async with world.client() as client:
-        assert told(await client.dead_letters()) == [str(number) for number in range(119, 109, -1)]
-        assert told(await client.dead_letters(limit=1000)) == [str(number) for number in range(119, -1, -1)]
-        assert told(await client.dead_letters(limit=51)) == [str(number) for number in range(119, 68, -1)]
+        assert told(await client.dead_letters.list()) == [str(number) for number in range(119, 109, -1)]
+        assert told(await client.dead_letters.list(limit=1000)) == [str(number) for number in range(119, -1, -1)]
+        assert told(await client.dead_letters.list(limit=51)) == [str(number) for number in range(119, 68, -1)]
         for limit in (0, 10_001):
             with pytest.raises(osapi.InvalidSettingError, match="is out of range for limit; use 1 to 10000"):
-                await client.dead_letters(limit=limit)
+                await client.dead_letters.list(limit=limit)
 
 
 async def test_there_are_none_at_first(autojump_clock: object, world: World) -> None:
     async with world.client() as client:
-        assert await client.dead_letters() == []
+        assert await client.dead_letters.list() == []
 
 
 async def test_no_more_are_kept_than_the_settings_say(autojump_clock: object, world: World) -> None:
     world.settings = replace(world.settings, dead_letter_max_msgs=3, dead_letter_ttl=100.0)
     await refuse(world, "1", "2", "3", "4", "5")
     async with world.client() as client:
-        assert told(await client.dead_letters()) == ["5", "4", "3"]
+        assert told(await client.dead_letters.list()) == ["5", "4", "3"]
         await trio.sleep(101)
-        assert await client.dead_letters() == []
+        assert await client.dead_letters.list() == []
 
 
 async def test_one_is_purged_by_its_sequence(autojump_clock: object, world: World) -> None:
     await refuse(world, "1", "2", "3")
     async with world.client() as client:
-        middle = (await client.dead_letters())[1]
+        middle = (await client.dead_letters.list())[1]
         for _ in range(2):
-            await client.purge_dead_letter(middle.sequence)
-        assert told(await client.dead_letters()) == ["3", "1"]
-        await client.purge_dead_letter(3)
-        await client.purge_dead_letter(1)
-        assert await client.dead_letters() == []
+            await client.dead_letters.purge(middle.sequence)
+        assert told(await client.dead_letters.list()) == ["3", "1"]
+        await client.dead_letters.purge(3)
+        await client.dead_letters.purge(1)
+        assert await client.dead_letters.list() == []
 
 
 async def test_what_is_gone_leaves_a_letter_that_says_less(autojump_clock: object, world: World) -> None:
     async with world.client() as client:
         job_id = (await client.submit("test.hostname.get", target="_any")).id
         await refuse(world, "not this one", "nor this", subject=f"jobs.query.host.dead.{job_id}")
-        first = (await client.dead_letters())[0]
+        first = (await client.dead_letters.list())[0]
         assert first.job is not None
         assert first.job_id == first.job.id == job_id
         await client.delete(job_id)
-        for letter in await client.dead_letters():
+        for letter in await client.dead_letters.list():
             assert (letter.subject, letter.job_id, letter.job) == ("", None, None)
             assert letter.consumer == "tester"
 
@@ -171,7 +171,7 @@ async def test_what_is_gone_leaves_a_letter_that_says_less(autojump_clock: objec
 async def test_a_message_that_is_no_notification_has_no_job(autojump_clock: object, world: World) -> None:
     await refuse(world, "strange", subject="jobs.of.another.kind")
     async with world.client() as client:
-        (letter,) = await client.dead_letters()
+        (letter,) = await client.dead_letters.list()
         assert (letter.subject, letter.job_id, letter.job) == ("jobs.of.another.kind", None, None)
 
 
@@ -183,7 +183,7 @@ async def test_one_unreadable_job_does_not_hide_the_others(autojump_clock: objec
             await refuse(world, job_id, subject=f"jobs.query.host.dead.{job_id}")
         for job_id in (ids[1], ids[2]):
             await jobs.put(f"jobs.{job_id}", b"nonsense")
-        letters = await client.dead_letters()
+        letters = await client.dead_letters.list()
         readable = {letter.job_id: letter.job is not None for letter in letters if letter.reason == letter.job_id}
         assert readable == {job_id: job_id not in (ids[1], ids[2]) for job_id in ids}
 
@@ -195,7 +195,7 @@ async def test_what_somebody_else_wrote_there_is_passed_over(
     monkeypatch.setattr("osapi_memory.dead_letters._encode", lambda *_: b"nonsense")  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     await refuse(world, "4")
     async with world.client() as client:
-        assert told(await client.dead_letters()) == ["3", "2", "1"]
+        assert told(await client.dead_letters.list()) == ["3", "2", "1"]
     assert "dead letter 4 is passed over: the dead letter cannot be read" in caplog.text
 
 
@@ -204,9 +204,9 @@ async def test_without_the_broker_it_says_so(autojump_clock: object, world: Worl
     async with world.broker.connect() as wire, osapi.Client(wire, settings=world.settings) as client:
         wire.disconnect()
         with pytest.raises(osapi.DisconnectedError):
-            await client.dead_letters()
+            await client.dead_letters.list()
         wire.reconnect()
-        assert told(await client.dead_letters()) == ["1"]
+        assert told(await client.dead_letters.list()) == ["1"]
 
 
 @pytest.mark.parametrize(

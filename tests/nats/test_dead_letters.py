@@ -66,7 +66,7 @@ async def letters(client: osapi.Client, count: int) -> Sequence[osapi.DeadLetter
     found: Sequence[osapi.DeadLetter] = ()
     with trio.fail_after(PATIENCE):
         while True:
-            found = await client.dead_letters()
+            found = await client.dead_letters.list()
             if len(found) >= count:
                 break
             await trio.sleep(0.05)
@@ -102,9 +102,9 @@ async def test_a_job_that_an_agent_refuses(url: str) -> None:
         assert (letter.stream, letter.consumer, letter.deliveries) == ("JOBS", "any", 1)
         assert letter.at == pytest.approx(wire.now(), abs=PATIENCE)
         assert (letter.subject, letter.job_id, letter.job) == (f"jobs.query.any._.{handle.id}", handle.id, None)
-        await mine.purge_dead_letter(letter.sequence)
-        await mine.purge_dead_letter(letter.sequence)
-        assert await mine.dead_letters() == []
+        await mine.dead_letters.purge(letter.sequence)
+        await mine.dead_letters.purge(letter.sequence)
+        assert await mine.dead_letters.list() == []
 
 
 async def test_a_job_whose_deliveries_are_used_up(url: str) -> None:
@@ -137,7 +137,7 @@ async def test_a_notification_that_only_expired_is_none(url: str) -> None:
         newest = await dead.last(">")
         assert newest is not None
         assert DELETED.encode() in newest.payload
-        assert await mine.dead_letters() == []
+        assert await mine.dead_letters.list() == []
 
 
 async def test_they_survive_a_restart_of_the_server(private_server: Server) -> None:
@@ -150,7 +150,7 @@ async def test_they_survive_a_restart_of_the_server(private_server: Server) -> N
             before = await letters(mine, 1)
         await private_server.stop()
         await private_server.start()
-        assert await mine.dead_letters() == before
+        assert await mine.dead_letters.list() == before
         other = await mine.submit("test.hostname.get")
         async with osapi.connect(url) as wire:
             await (await wire.bucket(job_bucket(SHORT))).put(f"jobs.{other.id}", b"nonsense")
@@ -165,7 +165,7 @@ async def test_each_namespace_has_its_own(url: str) -> None:
         await (await wire.bucket(job_bucket(SHORT))).put(f"jobs.{handle.id}", b"nonsense")
         async with agent(other, "b"), agent(url):
             await letters(mine, 1)
-            assert await theirs.dead_letters() == []
+            assert await theirs.dead_letters.list() == []
     await clear(other)
 
 

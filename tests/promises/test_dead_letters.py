@@ -23,7 +23,7 @@ async def letters(client: osapi.Client, count: int) -> list[osapi.DeadLetter]:
     """Wait for so many dead letters, all with their jobs."""
     with trio.fail_after(PATIENCE):
         while True:
-            found = await client.dead_letters()
+            found = await client.dead_letters.list()
             if len(found) >= count and all(letter.job is not None for letter in found):
                 return list(found)
             await trio.sleep(0.05)
@@ -59,13 +59,13 @@ async def test_a_dead_letter_is_replayed_to_whom_it_was_for(world: World) -> Non
         found = await letters(client, 2)
         assert {letter.host for letter in found} == {"a", "b"}
         letter = found[0]
-        again = await client.replay(letter.sequence)
+        again = await client.dead_letters.replay(letter.sequence)
         assert again.expected == (letter.host,)
         assert again.definition.retry_of == handle.id
         assert (await client.get(handle.id)).retried_as == again.id
         await again.result()
         with pytest.raises(osapi.UnknownLetterError):
-            await client.dead_letter(letter.sequence)
+            await client.dead_letters.get(letter.sequence)
 
 
 async def test_its_story_outlives_its_job_where_a_sweeper_runs(world: World) -> None:
@@ -78,11 +78,11 @@ async def test_its_story_outlives_its_job_where_a_sweeper_runs(world: World) -> 
             while await stories.get(f"letter.{letter.sequence}") is None:
                 await trio.sleep(0.05)
         await client.delete(handle.id)
-        kept = await client.dead_letter(letter.sequence)
+        kept = await client.dead_letters.get(letter.sequence)
         assert kept.job is not None
         assert (kept.job_id, kept.job.status) == (handle.id, "failed")
         assert len(kept.job.records["_any"].earlier) == 2
-        again = await client.replay(letter.sequence)
+        again = await client.dead_letters.replay(letter.sequence)
         assert again.definition.data == handle.definition.data
         await again.result()
 
@@ -94,27 +94,27 @@ async def test_they_are_found_and_purged_by_operation_target_and_reason(world: W
             await handle.result()
         found = await letters(client, 3)
         assert [letter.host for letter in found] == ["a", "", ""]
-        assert len(await client.dead_letters(operation="test.flaky")) == 3
-        assert await client.dead_letters(operation="test.echo") == []
-        assert len(await client.dead_letters(target="a")) == 1
-        assert len(await client.dead_letters(reason="NO ROUTE")) == 2
-        assert await client.purge_dead_letters(reason="no route", target="_any") == 1
-        assert len(await client.dead_letters()) == 2
-        assert await client.purge_dead_letters() == 2
-        assert await client.dead_letters() == []
+        assert len(await client.dead_letters.list(operation="test.flaky")) == 3
+        assert await client.dead_letters.list(operation="test.echo") == []
+        assert len(await client.dead_letters.list(target="a")) == 1
+        assert len(await client.dead_letters.list(reason="NO ROUTE")) == 2
+        assert await client.dead_letters.purge_all(reason="no route", target="_any") == 1
+        assert len(await client.dead_letters.list()) == 2
+        assert await client.dead_letters.purge_all() == 2
+        assert await client.dead_letters.list() == []
 
 
 async def test_what_is_not_there_cannot_be_shown_or_replayed(world: World) -> None:
     async with world.client() as client, world.agent("a"), world.connect() as wire:
         jobs = await wire.bucket(job_bucket(world.settings))
         with pytest.raises(osapi.UnknownLetterError, match="no dead letter 7"):
-            await client.replay(7)
+            await client.dead_letters.replay(7)
         handle = await client.submit("test.flaky", ops.Flaky(failures=99), policy=QUICK)
         await handle.result()
         (letter,) = await letters(client, 1)
         await jobs.purge(f"jobs.{handle.id}")
         with pytest.raises(osapi.UnknownLetterError, match="nothing is left"):
-            await client.replay(letter.sequence)
+            await client.dead_letters.replay(letter.sequence)
 
 
 async def test_replayed_by_several_at_once_it_is_one_job(world: World) -> None:
@@ -126,7 +126,7 @@ async def test_replayed_by_several_at_once_it_is_one_job(world: World) -> None:
 
         async def replay(by: osapi.Client) -> None:
             try:
-                found.add((await by.replay(letter.sequence)).id)
+                found.add((await by.dead_letters.replay(letter.sequence)).id)
             except osapi.UnknownLetterError:
                 return
 
