@@ -180,6 +180,25 @@ async def test_an_end_that_nobody_asked_for_is_noticed(private_server: Server) -
     assert "Server Exiting.." in private_server.tail[-1]
 
 
+HELD = """
+import os, pathlib, trio
+from osapi_nats.server.ground import own_store
+
+async def main():
+    async with own_store(pathlib.Path({store})) as lock:
+        print(lock)
+
+trio.run(main)
+"""
+
+
+async def test_its_lock_is_none_of_the_descriptors_that_a_shell_numbers(tmp_path: Path) -> None:
+    script = HELD.format(store=repr(str(tmp_path)))
+    ended = await trio.run_process([sys.executable, "-c", script], capture_stdout=True)
+
+    assert int(ended.stdout) >= 10
+
+
 # --- The one who runs it is killed ----------------------------------------------------------------------------
 
 KILLED = """

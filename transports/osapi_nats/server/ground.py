@@ -76,11 +76,16 @@ async def own_store(folder: Path) -> AsyncGenerator[int]:
 def _lock_file(folder: Path) -> int:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return os.open(folder / "osapi.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(folder / "osapi.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise ServerFailedError(
             f"nats-server cannot write to its store {folder}: {error.strerror}; give a folder that this user may write"
         ) from error
+    try:
+        # Those of one digit are for the shell that starts the server.
+        return fcntl.fcntl(lock, fcntl.F_DUPFD_CLOEXEC, 10)
+    finally:
+        os.close(lock)
 
 
 async def _patiently(take: Callable[[], None]) -> None:
