@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import time
 from signal import SIGINT, SIGTERM
 from typing import Any
@@ -101,6 +102,17 @@ def test_a_terminal_is_told_how_far_it_is(service: Service) -> None:
 def test_what_is_quick_draws_no_line(service: Service) -> None:
     with with_screen("client", "node", "hostname", **service.environment()) as (_, screen):
         assert screen.until("nothing that is ever sent") == ""
+
+
+def test_who_asks_a_server_that_is_slow_is_told_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        here = Service(f"http://127.0.0.1:{silent.getsockname()[1]}", "token")
+        with with_screen("client", "agent", "list", **here.environment()) as (process, screen):
+            assert screen.until(f"waiting for {here.url}, ")
+            process.send_signal(SIGINT)
+            sent = screen.until("nothing that is ever sent")
+    assert process.returncode == 130
+    assert LINE.split(sent)[-1] == "osapi: interrupted\n"
 
 
 def test_a_terminal_that_cannot_take_a_line_back_is_sent_none(service: Service) -> None:

@@ -17,7 +17,9 @@ import msgspec
 
 from osapi import tracing
 from osapi.errors import shown
+from osapi.nursery import background
 from osapi_cli import exits
+from osapi_cli.client import progress
 from osapi_cli.client.refusals import is_problem, refusal, stranger, unreachable
 from osapi_cli.client.server import Server, find_server
 from osapi_cli.problems import RefusedError
@@ -123,7 +125,9 @@ def ask(
 
 
 async def _ask(server: Server, request: Request, also: tuple[int, ...]) -> Answer:
-    async with connect(server) as http:
+    async with connect(server) as http, background() as nursery:
+        if progress.can_be_seen():
+            nursery.start_soon(progress.show_soon, lambda: f"waiting for {server.url}")
         return await send(http, server, request, also=also)
 
 

@@ -16,6 +16,9 @@ from osapi_cli.human import duration
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# Seconds before anything is shown: most of what is asked is answered by then.
+SOON: Final = 0.7
+
 # Seconds between two looks at it: people read no faster.
 _EVERY: Final = 0.2
 _CLEAR: Final = "\r\x1b[K"
@@ -53,6 +56,12 @@ class Line:
         with suppress(OSError):
             sys.stderr.write(text)
             sys.stderr.flush()
+
+
+async def show_soon(text: Callable[[], str]) -> None:
+    """Show a text, if it takes a while, until cancelled."""
+    await trio.sleep(SOON)
+    await keep_showing(Line(), text)
 
 
 async def keep_showing(line: Line, text: Callable[[], str]) -> None:

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 # Seconds. The server waits for hosts as long as it is told to: an hour is the most.
 FOR_HOSTS: Final = 3660.0
 
-# Seconds before anything is shown: most jobs are done by then.
-_SOON: Final = 0.7
-
 _NOBODYS: Final = "00000000-0000-7000-8000-000000000000"
 
 
@@ -68,7 +65,7 @@ async def _ask(server: Server, request: Request, of: str) -> Answer:
         asked = _Asked(of)
         try:
             async with background() as nursery:
-                nursery.start_soon(asked.tell)
+                nursery.start_soon(progress.show_soon, asked.text)
                 nursery.start_soon(asked.look, http, server, request)
                 return await send(http, server, request)
         except trio.Cancelled:
@@ -85,12 +82,8 @@ class _Asked:
         self._hosts: int | None = None
         self._ended: set[str] = set()
 
-    async def tell(self) -> None:
-        """Show how far it is, if it takes a while."""
-        await trio.sleep(_SOON)
-        await progress.keep_showing(progress.Line(), self._text)
-
-    def _text(self) -> str:
+    def text(self) -> str:
+        """Return how far it is."""
         if self._hosts is None:
             return f"waiting for {self._of}"
         return f"waiting for {self._of}: {len(self._ended)} of {self._hosts} hosts"
@@ -103,7 +96,7 @@ class _Asked:
 
     async def look(self, http: httpx2.AsyncClient, server: Server, request: Request) -> None:
         """Find out which job it is and follow it. What stands in the way of that is not told: it is but a line."""
-        await trio.sleep(_SOON)
+        await trio.sleep(progress.SOON)
         try:
             if await self._can_follow(http, server):
                 await self._follow(http, server, request)
