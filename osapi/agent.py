@@ -198,7 +198,7 @@ class Agent:
 
     @property
     def state(self) -> AgentState:
-        """Return whether it takes jobs; what `Client.drain` or `accept` decides is heard with the next heartbeat."""
+        """Return whether it takes jobs; what a client decides about that is heard with the next heartbeat."""
         if self._identity.pending:
             return "Pending"
         if not self._drained and not self._leaving:

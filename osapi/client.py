@@ -22,7 +22,7 @@ from osapi.flow.state import States
 from osapi.flow.store import open_store
 from osapi.following import following
 from osapi.ids import Ids
-from osapi.index import MAX_LIMIT, JobIndex, check_page, check_status
+from osapi.index import JobIndex, check_page, check_status
 from osapi.nursery import background
 from osapi.rollouts import Rollouts
 from osapi.roster import Roster
@@ -32,7 +32,7 @@ from osapi.rules.idempotency import holder_key
 from osapi.rules.keys import job_key, job_response_pattern, response_pattern
 from osapi.rules.names import normalise_hostname
 from osapi.rules.public_keys import check_fingerprint
-from osapi.rules.records import VERSION, Drain, JobStatus, Order
+from osapi.rules.records import JobStatus, Order
 from osapi.rules.targets import parse_target
 from osapi.schedules import Schedules
 from osapi.settings import Settings
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from osapi.handle import JobHandle
     from osapi.operations import Operations
     from osapi.rules.output import Chunk
-    from osapi.rules.records import Definition, Known, Policy, Registration
+    from osapi.rules.records import Definition, Policy
     from osapi.signer import Signer
     from osapi.transport import Transport
     from osapi.trust import Trust
@@ -103,18 +103,18 @@ class Client:
     async def _open(self, transport: Transport) -> AsyncGenerator[None]:
         store = await open_store(transport, self._settings)
         self._store: Store = store
-        self._states = States(store)
+        states = States(store)
         ids = Ids()
         origin = ids.token()
         answers = store.responses.watch(response_pattern(origin), start="new")
         async with store.registry.watch() as agents, answers as watch, background() as nursery:
             self._roster = Roster(agents)
             await self._roster.load()
-            self._fleet = Fleet(store, self._roster, self._states)
             self._collector = Collector(store, self._roster)
             self._submitter = Submitter(
-                store, self._operations, self._roster, self._states, self._collector, ids, origin, nursery
+                store, self._operations, self._roster, states, self._collector, ids, origin, nursery
             )
+            self._fleet = Fleet(store, self._roster, states, self._submitter)
             self._nursery = nursery
             self._index = JobIndex(store)
             self._has_index = False
@@ -336,7 +336,7 @@ class Client:
 
         """
         await self.index()
-        return self._chronicle.find(after) or self._chronicle.catch_up(after, await self.known_agents())
+        return self._chronicle.find(after) or self._chronicle.catch_up(after, await self._fleet.known())
 
     async def delete(self, job_id: str) -> None:
         """Remove a job: first its definition, so that it does not start any more, then all that speaks of it.
@@ -373,78 +373,6 @@ class Client:
         if key is not None and key == definition.key:
             raise KeyReusedError(f"idempotency key {shown(key)} stands for job {job_id} itself; use another key")
         return await self._submitter.again(definition, target, key)
-
-    async def fact_names(self) -> Sequence[str]:
-        """Return the names of the facts that hosts tell of themselves, in order, as selectors have them.
-
-        The first call waits until the facts have been read; of a large fleet some thousand hosts are looked at.
-
-        Raises:
-            MismatchError, DisconnectedError
-
-        """
-        await self._submitter.learn_facts()
-        return self._roster.fact_names(MAX_LIMIT)
-
-    def agents(self) -> Sequence[Registration]:
-        """Return the agents that are registered now, by hostname."""
-        return [agent for _, agent in sorted(self._roster.agents.items())]
-
-    def agent(self, hostname: str) -> Registration:
-        """Return one agent.
-
-        Raises:
-            UnknownHostError, InvalidNameError
-
-        """
-        host = normalise_hostname(hostname)
-        self._roster.freeze(parse_target(host))
-        return self._roster.agents[host]
-
-    async def known_agents(self) -> Sequence[Known]:
-        """Return what is remembered of all agents that ever came, those that are away included, by hostname.
-
-        What cannot be read is passed over, and the log names it.
-
-        Raises:
-            DisconnectedError
-
-        """
-        return await self._states.all_known()
-
-    async def forget(self, hostname: str) -> None:
-        """Forget an agent that will not come again, so that no job waits for it.
-
-        Raises:
-            InvalidNameError, DisconnectedError, UncertainError
-
-        """
-        await self._states.forget(normalise_hostname(hostname))
-
-    async def drain(self, hostname: str, *, by: str = "", reason: str = "") -> bool:
-        """Tell an agent to take no jobs until `undrain`, also after a restart, and say whether that is new.
-
-        It hears of it with its next heartbeat. What it runs then ends as it would have, jobs for it alone wait, and
-        those for one of many go to others.
-
-        Raises:
-            InvalidNameError, InvalidSettingError
-            UnknownHostError: it never came, or was forgotten.
-            LimitReachedError, DisconnectedError, UncertainError
-
-        """
-        host = await self._known_host(hostname)
-        order = Drain(v=VERSION, at=self._store.now(), by=check_text("by", by), reason=check_text("reason", reason))
-        return await self._states.drain(host, order)
-
-    async def undrain(self, hostname: str) -> bool:
-        """Let an agent take jobs again, and say whether it had been told not to.
-
-        Raises:
-            InvalidNameError, UnknownHostError, DisconnectedError, UncertainError
-
-        """
-        return await self._states.undrain(await self._known_host(hostname))
 
     @property
     def enrols(self) -> bool:
@@ -512,12 +440,6 @@ class Client:
                 "trust", "is not given to this client", "give it a signer and trust to enrol agents"
             )
         return Enrolments(self._keyring)
-
-    async def _known_host(self, hostname: str) -> str:
-        host = normalise_hostname(hostname)
-        if host not in self._roster.agents and await self._states.known(host) is None:
-            raise self._roster.unknown_host(host, [known.hostname for known in await self._states.all_known()])
-        return host
 
     async def _read(self, call: Callable[[], Awaitable[T]]) -> T:
         return await insist(call, self._settings.persist)

@@ -14,11 +14,14 @@ from osapi.errors import InvalidSettingError, RecordError
 from osapi.flow.alert import Alerting
 from osapi.flow.elect import serve
 from osapi.flow.persist import insist
+from osapi.index import MAX_LIMIT
+from osapi.rules.cancellation import check_text
 from osapi.rules.codec import FACTS
 from osapi.rules.facts import flatten
 from osapi.rules.keys import ALERTER_KEY, agent_key
 from osapi.rules.names import normalise_hostname
-from osapi.rules.records import Known, Registration
+from osapi.rules.records import VERSION, Drain, Known, Registration
+from osapi.rules.targets import parse_target
 from osapi.rules.timeline import Moment
 from osapi.settings import facts_bucket
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from osapi.flow.state import States
     from osapi.flow.store import Store
     from osapi.roster import Roster
+    from osapi.submitter import Submitter
     from osapi.transport import Entry, KeyValue
 
 _log = logging.getLogger("osapi.client")
@@ -59,10 +63,11 @@ class AgentDetail(Struct, frozen=True, kw_only=True):
 class Fleet:
     """The agents, as `client.fleet` has them."""
 
-    def __init__(self, store: Store, roster: Roster, states: States) -> None:
+    def __init__(self, store: Store, roster: Roster, states: States, submitter: Submitter) -> None:
         self._store = store
         self._roster = roster
         self._states = states
+        self._submitter = submitter
         self._facts: KeyValue | None = None
 
     async def list(self) -> Sequence[AgentDetail]:
@@ -77,7 +82,7 @@ class Fleet:
         known = {each.hostname: each for each in await self._states.all_known()}
         present = self._roster.pending | self._roster.agents
         hosts = sorted({*known, *present})
-        facts = await self._read(hosts)
+        facts = await self._facts_of(hosts)
         return [
             AgentDetail(hostname=host, registration=present.get(host), known=known.get(host), facts=facts.get(host, {}))
             for host in hosts
@@ -92,11 +97,11 @@ class Fleet:
 
         """
         host = normalise_hostname(hostname)
-        known = await self._known(host)
+        known = await self._remembered(host)
         registration = self._roster.agents.get(host) or self._roster.pending.get(host)
         if known is None and registration is None:
             raise self._roster.unknown_host(host, [each.hostname for each in await self._states.all_known()])
-        facts = await self._read([host])
+        facts = await self._facts_of([host])
         return AgentDetail(
             hostname=host,
             registration=registration,
@@ -105,12 +110,78 @@ class Fleet:
             timeline=await self._timeline(host),
         )
 
-    async def _known(self, host: str) -> Known | None:
-        try:
-            return await self._states.known(host)
-        except RecordError as error:
-            _log.warning("what is remembered of %s is passed over: %s", host, error)
-            return None
+    def registered(self) -> Sequence[Registration]:
+        """Return the registrations of the agents that are there now, by hostname; asks nobody."""
+        return [agent for _, agent in sorted(self._roster.agents.items())]
+
+    def registration(self, hostname: str) -> Registration:
+        """Return the registration of one agent; asks nobody.
+
+        Raises:
+            UnknownHostError: it is not there now.
+            InvalidNameError
+
+        """
+        host = normalise_hostname(hostname)
+        self._roster.freeze(parse_target(host))
+        return self._roster.agents[host]
+
+    async def known(self) -> Sequence[Known]:
+        """Return what is remembered of all agents that ever came, those that are away included, by hostname.
+
+        What cannot be read is passed over, and the log names it.
+
+        Raises:
+            DisconnectedError
+
+        """
+        return await self._states.all_known()
+
+    async def forget(self, hostname: str) -> None:
+        """Forget an agent that will not come again, so that no job waits for it.
+
+        Raises:
+            InvalidNameError, DisconnectedError, UncertainError
+
+        """
+        await self._states.forget(normalise_hostname(hostname))
+
+    async def drain(self, hostname: str, *, by: str = "", reason: str = "") -> bool:
+        """Tell an agent to take no jobs until `undrain`, also after a restart, and say whether that is new.
+
+        It hears of it with its next heartbeat. What it runs then ends as it would have, jobs for it alone wait, and
+        those for one of many go to others.
+
+        Raises:
+            InvalidNameError, InvalidSettingError
+            UnknownHostError: it never came, or was forgotten.
+            LimitReachedError, DisconnectedError, UncertainError
+
+        """
+        host = await self._known_host(hostname)
+        order = Drain(v=VERSION, at=self._store.now(), by=check_text("by", by), reason=check_text("reason", reason))
+        return await self._states.drain(host, order)
+
+    async def undrain(self, hostname: str) -> bool:
+        """Let an agent take jobs again, and say whether it had been told not to.
+
+        Raises:
+            InvalidNameError, UnknownHostError, DisconnectedError, UncertainError
+
+        """
+        return await self._states.undrain(await self._known_host(hostname))
+
+    async def fact_names(self) -> Sequence[str]:
+        """Return the names of the facts that hosts tell of themselves, in order, as selectors have them.
+
+        The first call waits until the facts have been read; of a large fleet some thousand hosts are looked at.
+
+        Raises:
+            MismatchError, DisconnectedError
+
+        """
+        await self._submitter.learn_facts()
+        return self._roster.fact_names(MAX_LIMIT)
 
     async def alert(
         self, tell: Teller, *, renotify: float = 0.0, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -134,6 +205,19 @@ class Fleet:
         alerting = partial(Alerting, self._store, self._roster, self._states, tell, renotify)
         await serve(self._store, ALERTER_KEY, lambda: alerting().act(), task_status=task_status)
 
+    async def _known_host(self, hostname: str) -> str:
+        host = normalise_hostname(hostname)
+        if host not in self._roster.agents and await self._states.known(host) is None:
+            raise self._roster.unknown_host(host, [known.hostname for known in await self._states.all_known()])
+        return host
+
+    async def _remembered(self, host: str) -> Known | None:
+        try:
+            return await self._states.known(host)
+        except RecordError as error:
+            _log.warning("what is remembered of %s is passed over: %s", host, error)
+            return None
+
     async def _timeline(self, host: str) -> tuple[Moment, ...]:
         try:
             timeline = await self._states.timeline(host)
@@ -142,7 +226,7 @@ class Fleet:
             return ()
         return () if timeline is None else timeline.moments
 
-    async def _read(self, hosts: Sequence[str]) -> dict[str, dict[str, Any]]:
+    async def _facts_of(self, hosts: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Read the facts of hosts; what nobody should have written is as if it were not there, and the log says so."""
         patience = self._store.settings.persist
         found: dict[str, dict[str, Any]] = {}

@@ -135,7 +135,7 @@ async def _collect(api: Api, handle: osapi.JobHandle, *, merged: bool) -> list[d
 
 def _idle(api: Api, slot: str) -> str:
     """Return why nobody takes a job now, if no agent does or the one that it is for does not."""
-    states = {agent.hostname: agent.state for agent in api.client.agents()}
+    states = {agent.hostname: agent.state for agent in api.client.fleet.registered()}
     if states.get(slot, "Ready") != "Ready":
         return f"it is {states[slot]}"
     return "" if "Ready" in states.values() else "no agent takes jobs now"

@@ -26,7 +26,7 @@ class FactKeys(Struct, frozen=True, kw_only=True):
 async def list_keys(call: Call) -> Reply:
     """Return the names of the facts that are known to the API, and of those that hosts tell besides."""
     described = call.api.facts
-    names = sorted({*described, *await call.api.client.fact_names()})
+    names = sorted({*described, *await call.api.client.fleet.fact_names()})
     keys = (FactKey(key=name, description=described.get(name, ""), builtin=name in described) for name in names)
     return Reply(FactKeys(keys=tuple(keys)))
 

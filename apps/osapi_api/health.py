@@ -58,7 +58,7 @@ async def status(call: Call) -> Reply:
     async with trio.open_nursery() as nursery:
         for name, part in parts.items():
             nursery.start_soon(_look, call.api, name, part, found, components)
-    agents = call.api.client.agents()
+    agents = call.api.client.fleet.registered()
     now, broker = call.api.transport.now(), call.api.transport.broker
     well = all(component.status == "ok" for component in components.values())
     body = shapes.Status(
@@ -151,8 +151,8 @@ def _agent_line(agent: Registration, now: float) -> shapes.AgentLine:
 
 
 async def _registry(api: Api) -> dict[str, Any]:
-    present, now = {agent.hostname: agent for agent in api.client.agents()}, api.transport.now()
-    known = {agent.hostname: agent.seen for agent in await api.client.known_agents()}
+    present, now = {agent.hostname: agent for agent in api.client.fleet.registered()}, api.transport.now()
+    known = {agent.hostname: agent.seen for agent in await api.client.fleet.known()}
     seen = known | {host: agent.started for host, agent in present.items()}
     return {"registry": tuple(_registry_line(host, present.get(host), now - seen[host]) for host in sorted(seen))}
 

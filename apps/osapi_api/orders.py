@@ -51,7 +51,7 @@ async def drain_agent(call: Call) -> Reply:
     """Tell an agent to take no jobs."""
     hostname = normalise_hostname(call.path["hostname"])
     try:
-        is_new = await call.api.client.drain(hostname, by=by_whom(call.identity))
+        is_new = await call.api.client.fleet.drain(hostname, by=by_whom(call.identity))
     except osapi.UnknownHostError as error:
         raise ProblemError(404, str(error)) from None
     if not is_new:
@@ -63,7 +63,7 @@ async def undrain_agent(call: Call) -> Reply:
     """Let an agent take jobs again."""
     hostname = normalise_hostname(call.path["hostname"])
     try:
-        was_drained = await call.api.client.undrain(hostname)
+        was_drained = await call.api.client.fleet.undrain(hostname)
     except osapi.UnknownHostError as error:
         raise ProblemError(404, str(error)) from None
     if not was_drained:

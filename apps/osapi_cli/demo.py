@@ -95,7 +95,7 @@ async def play(asks: Sequence[Ask]) -> Played:
             agent = osapi.Agent(transport, node.operations, hostname=hostname, labels=labels)
             await stack.enter_async_context(agent)
         client = await stack.enter_async_context(osapi.Client(transport, node.operations))
-        return Played(client.agents(), [await _ask(client, ask) for ask in asks])
+        return Played(client.fleet.registered(), [await _ask(client, ask) for ask in asks])
 
 
 async def _ask(client: osapi.Client, ask: Ask) -> Asked:

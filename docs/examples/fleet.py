@@ -109,7 +109,7 @@ async def waited_for(client: osapi.Client) -> str:
         await trio.sleep(60.0)
         async with osapi.Agent(wire, operations, hostname="laptop-01"):
             (answer,) = (await job.result()).values()
-    await client.forget("laptop-01")
+    await client.fleet.forget("laptop-01")
     return answer.status
 
 

@@ -132,7 +132,7 @@ async def test_one_that_is_away_is_not_ready_and_keeps_its_place(both: Rest) -> 
     (served,) = {api.settings.heartbeat: api.settings for api in both.app.extensions[EXTENSION]}.values()
     async with osapi.Agent(both.transport, operations, hostname="gone", labels={"a": "b"}, settings=served):
         pass
-    await until(lambda: len(both.client.agents()) == 2)
+    await until(lambda: len(both.client.fleet.registered()) == 2)
     info = (await both("GET", "/agent/gone")).body
     assert (info["status"], info["labels"], info["conditions"]) == ("NotReady", {"a": "b"}, [])
     assert not {"state", "last_heartbeat", "uptime"} & info.keys()

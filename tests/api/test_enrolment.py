@@ -53,7 +53,7 @@ async def test_a_key_is_accepted_and_then_taken_back() -> None:
         assert waiting == {"machine_id": "m-1", "hostname": "web-01", "fingerprint": KEY.fingerprint}
         answer = await api("POST", f"/agent/WEB-01/accept?fingerprint={KEY.fingerprint}")
         assert (answer.status, list(answer.body)) == (200, ["message"])
-        await until(lambda: agent.state == "Ready" and bool(api.client.agents()))
+        await until(lambda: agent.state == "Ready" and bool(api.client.fleet.registered()))
         info = (await api("GET", "/agent/web-01")).body
         assert (info["machine_id"], info["fingerprint"], info["state"]) == ("m-1", KEY.fingerprint, "Ready")
         assert (await api("GET", "/agent/pending")).body == {"agents": [], "total": 0}

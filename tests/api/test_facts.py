@@ -23,7 +23,7 @@ async def test_the_facts_that_are_known_and_those_that_hosts_tell(both: Rest) ->
     facts = {"arch": "arm64", "rack": {"row": 3}}
     settings = osapi.Settings(heartbeat=0.1, storage="memory")
     async with osapi.Agent(both.transport, operations, hostname="told-01", facts=facts, settings=settings):
-        await until(lambda: both.client.agent("told-01").state == "Ready")
+        await until(lambda: both.client.fleet.registration("told-01").state == "Ready")
         while len(found := (await api("GET", "/facts/keys")).body["keys"]) < 3:
             pass
     assert found == [*known, {"key": "rack.row", "description": "", "builtin": False}]

@@ -204,7 +204,7 @@ async def test_all_jobs_and_agents() -> None:
                 for _ in range(2):
                     await anext(rest)
                 assert [await anext(rest) for _ in range(3 - number)] == told[number:]
-        await server.api.client.drain("db-01")
+        await server.api.client.fleet.drain("db-01")
         changed = await anext(events)
         assert (changed.name, changed.data["hostname"], changed.data["status"]) == ("agent", "db-01", "Ready")
         assert changed.data["state"] in {"Draining", "Cordoned"}
@@ -232,8 +232,8 @@ async def test_agents_are_told_of_to_who_may_see_them() -> None:
         async with reading(server, "/api/events", token=token) as events:
             await anext(events)
             await anext(events)
-            await server.api.client.drain("db-01")
-            while server.api.client.agent("db-01").state == "Ready":
+            await server.api.client.fleet.drain("db-01")
+            while server.api.client.fleet.registration("db-01").state == "Ready":
                 await trio.sleep(0.05)
             await server.api.client.submit("test.echo", 1, target="web-01")
             assert (await anext(events)).name == "job"

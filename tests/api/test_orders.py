@@ -90,7 +90,7 @@ async def test_an_agent_is_drained_and_undrained(both: Rest) -> None:
     drained = await both("POST", "/agent/WEB-01/drain")
     assert (drained.status, drained.body.keys()) == (200, {"message"})
     assert drained.body["message"].startswith("web-01 ")
-    await until(lambda: both.client.agent("web-01").state == "Cordoned")
+    await until(lambda: both.client.fleet.registration("web-01").state == "Cordoned")
     assert (await both("GET", "/agent/web-01")).body["state"] == "Cordoned"
     again = await both("POST", "/agent/web-01/drain")
     assert (again.status, "already" in again.body["error"]) == (409, True)
@@ -99,7 +99,7 @@ async def test_an_agent_is_drained_and_undrained(both: Rest) -> None:
         assert row["hostname"] == "db-01"
     undrained = await both("POST", "/agent/web-01/undrain")
     assert undrained.status == 200
-    await until(lambda: both.client.agent("web-01").state == "Ready")
+    await until(lambda: both.client.fleet.registration("web-01").state == "Ready")
     assert (await both("POST", "/agent/web-01/undrain")).status == 409
 
 

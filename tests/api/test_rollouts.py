@@ -30,7 +30,7 @@ async def test_a_rollout_from_its_start_to_its_end(both: Rest) -> None:
         assert (answer.body["status"], answer.body["by"], answer.body["batches"]) == ("running", "tester", [])
         done = await until(both, rollout_id, "completed")
         hosts = sorted(host for batch in done["batches"] for host in batch["hosts"])
-        assert hosts == sorted(agent.hostname for agent in both.client.agents())
+        assert hosts == sorted(agent.hostname for agent in both.client.fleet.registered())
         assert done["waiting"] == []
         for batch in done["batches"]:
             assert batch["outcomes"] == {"completed": len(batch["hosts"])}

@@ -69,10 +69,10 @@ async def test_an_agent_that_was_away_for_long_comes_back_to_the_roster(autojump
     async with world.mortal("web-01") as mortal, world.client() as client:
         mortal.transport.disconnect()
         await trio.sleep(60)
-        assert list(client.agents()) == []
+        assert list(client.fleet.registered()) == []
         mortal.transport.reconnect()
         await trio.sleep(15)
-        assert [agent.hostname for agent in client.agents()] == ["web-01"]
+        assert [agent.hostname for agent in client.fleet.registered()] == ["web-01"]
         assert list(await (await client.submit("test.hostname.get", target="web-01")).result()) == ["web-01"]
 
 
@@ -81,10 +81,10 @@ async def test_heartbeats_keep_an_agent_on_the_roster_and_silence_removes_it(
 ) -> None:
     async with world.mortal("web-01") as mortal, world.client() as client:
         await trio.sleep(300)
-        assert [agent.hostname for agent in client.agents()] == ["web-01"]
+        assert [agent.hostname for agent in client.fleet.registered()] == ["web-01"]
         mortal.kill()
         await trio.sleep(31)
-        assert list(client.agents()) == []
+        assert list(client.fleet.registered()) == []
 
 
 async def test_leaving_drains_what_runs(autojump_clock: object, world: World) -> None:
@@ -104,7 +104,7 @@ async def test_while_it_drains_it_takes_nothing_and_says_so(autojump_clock: obje
         async with trio.open_nursery() as nursery:
             nursery.start_soon(agent.drain)
             await trio.sleep(1)
-            assert client.agent("a").state == "Draining"
+            assert client.fleet.registration("a").state == "Draining"
             assert agent.active == 1
         assert (await running.result())["a"].status is SlotStatus.COMPLETED
         assert agent.active == 0

@@ -281,4 +281,4 @@ async def test_a_stray_message_ends_no_agent(subject: str, autojump_clock: objec
 async def test_only_a_hostname_names_an_agent(hostname: str, autojump_clock: object, world: World) -> None:
     async with world.agent("a", "web"), world.client() as client:
         with pytest.raises(osapi.InvalidNameError):
-            client.agent(hostname)
+            client.fleet.registration(hostname)

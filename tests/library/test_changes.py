@@ -62,9 +62,9 @@ async def test_heartbeats_and_renewed_leases_are_no_news(autojump_clock: object,
         await client.submit("test.sleep", ops.Sleep(1000.0), within=2000.0)
         changes = await client.changes()
         await trio.sleep(100)
-        assert client.agent("a").heartbeat > 0
+        assert client.fleet.registration("a").heartbeat > 0
         await nothing_more(changes)
-        await client.drain("a")
+        await client.fleet.drain("a")
         await trio.sleep(30)
         drained = await take(changes, 1)
         assert drained == [osapi.AgentChange(hostname="a", state="Draining", status="Ready")]

@@ -197,16 +197,16 @@ async def test_a_manual_retry_keeps_the_target_and_links_both_jobs(autojump_cloc
 
 async def test_agents_can_be_listed(autojump_clock: object, world: World) -> None:
     async with world.client() as client:
-        assert list(client.agents()) == []
+        assert list(client.fleet.registered()) == []
         async with world.agent("web-02"), world.agent("web-01", "web.dev"):
-            assert [(a.hostname, a.labels) for a in client.agents()] == [
+            assert [(a.hostname, a.labels) for a in client.fleet.registered()] == [
                 ("web-01", {"group": "web.dev"}),
                 ("web-02", {}),
             ]
-            assert client.agent("Web-01").max_jobs == 10
+            assert client.fleet.registration("Web-01").max_jobs == 10
             with pytest.raises(osapi.UnknownHostError, match="did you mean web-01"):
-                client.agent("web-1")
-        assert list(client.agents()) == []
+                client.fleet.registration("web-1")
+        assert list(client.fleet.registered()) == []
 
 
 async def test_waiting_ends_with_the_clients_block(autojump_clock: object, world: World) -> None:

@@ -54,4 +54,4 @@ async def test_who_does_not_know_yet_that_it_is_accepted_is_not_on_the_roster(wo
             registered = replace(came, state=state)
             await store.registry.put(agent_key("a"), REGISTRATION.encode(registered))
             await trio.testing.wait_all_tasks_blocked()
-            assert len(client.agents()) == there
+            assert len(client.fleet.registered()) == there

@@ -23,5 +23,5 @@ async def test_foreign_entries_are_ignored(
         await registry.put("NOT/OURS", b"x")
         await registry.delete("NOT/OURS")
         await trio.sleep(1)
-        assert [agent.hostname for agent in client.agents()] == ["a"]
+        assert [agent.hostname for agent in client.fleet.registered()] == ["a"]
         assert caplog.text.count("an entry of the registry is ignored") == 3

@@ -294,7 +294,7 @@ async def test_one_of_many_acts_and_the_others_are_told_nothing_of_it(
             assert len(first) == 1
             await trio.sleep(300)
             assert some.acting == first
-            assert [agent.hostname for agent in client.agents()] == ["a"]
+            assert [agent.hostname for agent in client.fleet.registered()] == ["a"]
     assert "ignored" not in caplog.text
     assert caplog.text.count("sweeps from now on") == 1
 

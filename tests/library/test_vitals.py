@@ -32,15 +32,15 @@ class Source:
 async def test_they_are_there_at_once_and_renewed_with_every_heartbeat(autojump_clock: object, world: World) -> None:
     source = Source()
     async with world.client() as client, world.agent("a", status=source):
-        assert client.agent("a").vitals == osapi.Vitals(uptime=1.0)
+        assert client.fleet.registration("a").vitals == osapi.Vitals(uptime=1.0)
         source.vitals = osapi.Vitals(uptime=2.0, cpu_percent=3.5)
         await trio.sleep(world.settings.heartbeat + 1)
-        assert client.agent("a").vitals == source.vitals
+        assert client.fleet.registration("a").vitals == source.vitals
 
 
 async def test_without_a_source_there_are_none(world: World) -> None:
     async with world.client() as client, world.agent("a"):
-        assert client.agent("a").vitals is None
+        assert client.fleet.registration("a").vitals is None
 
 
 @pytest.mark.parametrize("trouble", ["late", "broken", "wrong"])
@@ -56,20 +56,20 @@ async def test_one_that_fails_costs_its_vitals_and_no_heartbeat(
         else:
             source.vitals = {"uptime": 2.0}
         await trio.sleep(3 * world.settings.registry_ttl)
-        agent = client.agent("a")
+        agent = client.fleet.registration("a")
         assert agent.heartbeat > agent.started + 2 * world.settings.registry_ttl
         assert agent.vitals == osapi.Vitals(uptime=1.0)
         assert len([record for record in caplog.records if "vitals" in record.message]) == 1
         source.seconds, source.error, source.vitals = 0.0, None, osapi.Vitals(uptime=9.0)
         await trio.sleep(2 * world.settings.heartbeat)
-        assert client.agent("a").vitals == source.vitals
+        assert client.fleet.registration("a").vitals == source.vitals
 
 
 async def test_the_last_ones_stay_while_an_agent_drains(autojump_clock: object, world: World) -> None:
     async with world.client() as client, world.agent("a", status=Source()) as agent:
         await agent.drain()
-        assert client.agent("a").state == "Draining"
-        assert client.agent("a").vitals == osapi.Vitals(uptime=1.0)
+        assert client.fleet.registration("a").state == "Draining"
+        assert client.fleet.registration("a").vitals == osapi.Vitals(uptime=1.0)
 
 
 def _condition(name: str, reason: str = "") -> osapi.Condition:

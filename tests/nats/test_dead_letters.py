@@ -222,7 +222,7 @@ async def test_one_that_died_is_replaced_when_its_entry_has_expired(url: str) ->
             assert not sweeper.acting
             await until(lambda: sweeper.acting)
             assert await ended(mine, job_id) == {"_any": SlotStatus.EXPIRED}
-            assert mine.agents() == []
+            assert mine.fleet.registered() == []
 
 
 async def test_it_goes_on_after_a_restart_of_the_server(private_server: Server) -> None:

@@ -106,10 +106,10 @@ class Run:
             return "there"
         self._agents[host] = trio.Event()
         await self._nursery.start(self._serve, host, self._agents[host])
-        await until(lambda: any(agent.hostname == host for agent in self._client.agents()))
+        await until(lambda: any(agent.hostname == host for agent in self._client.fleet.registered()))
         # Facts are told a moment after the name.
         await trio.sleep(0.2)
-        return sorted(agent.hostname for agent in self._client.agents())
+        return sorted(agent.hostname for agent in self._client.fleet.registered())
 
     async def _serve(self, host: str, leaves: trio.Event, *, task_status: trio.TaskStatus[None]) -> None:
         async with self._world.agent(host, labels={"group": HOSTS[host]}, facts={"site": "x"}):
@@ -121,8 +121,8 @@ class Run:
         if leaves is None:
             return "not there"
         leaves.set()
-        await until(lambda: all(agent.hostname != host for agent in self._client.agents()))
-        return sorted(agent.hostname for agent in self._client.agents())
+        await until(lambda: all(agent.hostname != host for agent in self._client.fleet.registered()))
+        return sorted(agent.hostname for agent in self._client.fleet.registered())
 
     async def _end(self, handle: osapi.JobHandle, work: str) -> object:
         if work == "is cancelled":

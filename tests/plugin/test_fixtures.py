@@ -43,12 +43,12 @@ async def test_a_job_reaches_the_agent(osapi_agent: osapi.Agent, osapi_client: o
 
 
 async def test_the_agent_is_test_01_in_group_test(osapi_agent: osapi.Agent, osapi_client: osapi.Client) -> None:
-    known = osapi_client.agent("test-01")
+    known = osapi_client.fleet.registration("test-01")
     assert (osapi_agent.hostname, known.labels) == ("test-01", {"group": "test"})
 
 
 async def test_without_the_agent_nobody_is_there(osapi_client: osapi.Client) -> None:
-    assert list(osapi_client.agents()) == []
+    assert list(osapi_client.fleet.registered()) == []
 
 
 async def test_more_agents_join_over_the_same_broker(
@@ -59,7 +59,7 @@ async def test_more_agents_join_over_the_same_broker(
         osapi.Agent(transport, osapi_operations, hostname="test-02"),
     ):
         # A client hears of an agent a moment after it joined.
-        while len(osapi_client.agents()) < 2:
+        while len(osapi_client.fleet.registered()) < 2:
             await trio.sleep(0.001)
         handle = await osapi_client.submit("greeting.get", "you", target="_all")
         assert sorted(await handle.result()) == ["test-01", "test-02"]

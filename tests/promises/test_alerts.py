@@ -127,7 +127,7 @@ async def test_one_that_was_killed_is_missed_and_one_that_left_is_not(world: Wor
         async with world.agent("orderly"):
             pass
         await leave_behind(world, "killed")
-        await until(lambda: bool(client.agents()))
+        await until(lambda: bool(client.fleet.registered()))
         await told.until(("killed", "NotReady", True))
         async with world.agent("killed"):
             await told.until(("killed", "NotReady", True), ("killed", "NotReady", False))
@@ -156,7 +156,7 @@ async def test_one_that_is_forgotten_is_missed_no_longer(world: World) -> None:
     async with controller(world, told, renotify=0.5) as client:
         await leave_behind(world, "killed")
         await until(lambda: ("killed", "NotReady", True) in told.notices)
-        await client.forget("killed")
+        await client.fleet.forget("killed")
         await rounds(world, 3)
         before = len(told.notices)
         await rounds(world, 6)

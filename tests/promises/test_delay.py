@@ -85,7 +85,7 @@ async def test_a_host_that_comes_back_early_waits_for_it(world: World) -> None:
     async with world.client() as client:
         async with world.agent("a"):
             await (await client.submit("test.hostname.get", target="a")).result()
-        while client.agents():
+        while client.fleet.registered():
             await trio.sleep(0.01)
         handle = await client.submit("test.hostname.get", target="a", delay=DELAY)
         async with world.agent("a"):

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def state(client: osapi.Client, host: str) -> str:
-    return next((agent.state for agent in client.agents() if agent.hostname == host), "")
+    return next((agent.state for agent in client.fleet.registered() if agent.hostname == host), "")
 
 
 async def test_what_runs_ends_and_nothing_is_taken(world: World) -> None:
     async with world.client() as client, world.agent("a") as agent:
         running = await client.submit("test.sleep", ops.Sleep(3.0), target="a")
         await until(lambda: agent.active == 1)
-        assert await client.drain("A", by="alice")
-        assert not await client.drain("a")
+        assert await client.fleet.drain("A", by="alice")
+        assert not await client.fleet.drain("a")
         await until(lambda: state(client, "a") == "Draining")
         waiting = await client.submit("test.hostname.get", target="a")
         async with world.agent("b"):
@@ -35,8 +35,8 @@ async def test_what_runs_ends_and_nothing_is_taken(world: World) -> None:
         assert (await running.result())["a"].status is SlotStatus.COMPLETED
         await until(lambda: state(client, "a") == "Cordoned")
         assert not waiting.done
-        assert await client.undrain("a")
-        assert not await client.undrain("a")
+        assert await client.fleet.undrain("a")
+        assert not await client.fleet.undrain("a")
         assert (await waiting.result())["a"].status is SlotStatus.COMPLETED
         await until(lambda: state(client, "a") == "Ready")
 
@@ -44,15 +44,15 @@ async def test_what_runs_ends_and_nothing_is_taken(world: World) -> None:
 async def test_it_survives_a_restart(world: World) -> None:
     async with world.client() as client:
         async with world.agent("a"):
-            await client.drain("a")
+            await client.fleet.drain("a")
             await until(lambda: state(client, "a") == "Cordoned")
-        assert not await client.drain("a")
+        assert not await client.fleet.drain("a")
         async with world.agent("a"):
             await until(lambda: state(client, "a") == "Cordoned")
             handle = await client.submit("test.hostname.get", target="a")
             await trio.sleep(0.5)
             assert not handle.done
-            await client.undrain("a")
+            await client.fleet.undrain("a")
             assert (await handle.result())["a"].status is SlotStatus.COMPLETED
     assert ops.started[handle.id, "a"] == 1
 
@@ -83,12 +83,12 @@ async def test_what_may_run_once_is_not_given_back(world: World) -> None:
 
 async def test_a_drained_agent_leaves_as_any_other(world: World) -> None:
     async with world.client() as client, world.agent("a"):
-        await client.drain("a")
+        await client.fleet.drain("a")
         await until(lambda: state(client, "a") == "Cordoned")
     async with world.client() as client:
         with pytest.raises(osapi.UnknownHostError):
-            await client.drain("nobody")
+            await client.fleet.drain("nobody")
         with pytest.raises(osapi.InvalidNameError):
-            await client.undrain("no host")
+            await client.fleet.undrain("no host")
         with pytest.raises(osapi.InvalidSettingError):
-            await client.drain("a", by="x" * 501)
+            await client.fleet.drain("a", by="x" * 501)

@@ -50,15 +50,15 @@ async def test_an_agent_takes_jobs_once_it_is_accepted(world: World) -> None:
         assert (applicant.hostname, applicant.machine_id) == ("web-01", "0123")
         assert applicant.fingerprint == FIRST.fingerprint
         assert agent.state == "Pending"
-        assert client.agents() == []
+        assert client.fleet.registered() == []
         anyone = await client.submit("test.hostname.get")
         await trio.sleep(0.5)
         assert not anyone.done
         await client.accept("WEB-01", fingerprint=FIRST.fingerprint, by="alice")
         assert (await anyone.result())["web-01"].unwrap() == ops.Hostname("web-01")
         assert await client.pending() == []
-        await until(lambda: [found.state for found in client.agents()] == ["Ready"])
-        (registered,) = client.agents()
+        await until(lambda: [found.state for found in client.fleet.registered()] == ["Ready"])
+        (registered,) = client.fleet.registered()
         assert (registered.fingerprint, registered.machine_id) == (FIRST.fingerprint, "0123")
     # It stays accepted: another client, and the agent after a restart.
     async with world.client(**CONTROL) as client, world.agent("web-01", **new()) as agent:
@@ -93,7 +93,7 @@ async def test_an_acceptance_can_be_taken_back(world: World) -> None:
         assert (await client.get(handle.id)).records["web-01"].status is SlotStatus.UNTRUSTED
         await until(lambda: agent.state == "Pending")
         # What it registers is not believed any more.
-        await until(lambda: not client.agents())
+        await until(lambda: not client.fleet.registered())
         assert await client.fleet.list() == []
         assert await client.pending() == []
 
@@ -238,7 +238,7 @@ async def test_what_outlives_a_job_outlives_the_key_that_signed_it(world: World)
         await pending(client)
         await client.accept("web-01")
         await until(lambda: agent.state == "Ready")
-        await client.drain("web-01", by="alice")
+        await client.fleet.drain("web-01", by="alice")
         await until(lambda: agent.state == "Cordoned")
         await client.schedules.set("daily", "test.hostname.get", every=86_400.0)
         started = await client.rollouts.start("test.hostname.get")
@@ -251,7 +251,7 @@ async def test_what_outlives_a_job_outlives_the_key_that_signed_it(world: World)
         assert [found.name for found in await client.schedules.all()] == ["daily"]
         assert {found.id for found in await client.rollouts.list()} == {started.id, over.id}
         await client.rollouts.pause(started.id)
-        await client.undrain("web-01")
+        await client.fleet.undrain("web-01")
         await until(lambda: agent.state == "Ready")
 
 
@@ -320,7 +320,7 @@ async def test_keys_are_brought_into_a_fleet_without_a_day_when_nothing_works(wo
         for keys in ({"signer": FIRST}, new()):
             async with world.agent("web-01", **keys):
                 assert await works(after)
-                await until(lambda: bool(checks.agents()))
+                await until(lambda: bool(checks.fleet.registered()))
                 assert await works(checks)
 
 

@@ -31,7 +31,7 @@ async def test_one_that_goes_stays_known_and_comes_back_as_the_same(world: World
             assert there.registration.vitals == await _hot()
             assert there.facts == {"arch": "arm64"}
             assert there == replace(await client.fleet.get("A"), timeline=())
-        await until(lambda: not client.agents())
+        await until(lambda: not client.fleet.registered())
         (away,) = await client.fleet.list()
         assert (away.hostname, away.status, away.registration) == ("a", "NotReady", None)
         assert away.known is not None
@@ -42,8 +42,8 @@ async def test_one_that_goes_stays_known_and_comes_back_as_the_same(world: World
         assert again is not None
         assert again.first == away.known.first
         assert again.seen > away.known.seen
-        await client.forget("a")
-        await until(lambda: not client.agents())
+        await client.fleet.forget("a")
+        await until(lambda: not client.fleet.registered())
         assert await client.fleet.list() == []
         with pytest.raises(osapi.UnknownHostError):
             await client.fleet.get("a")
@@ -60,7 +60,7 @@ async def test_what_cannot_be_read_of_one_hides_no_other(world: World) -> None:
                 await state.put(known_key(host), b"{")
                 await state.put(timeline_key(host), b"{")
                 await facts.put(agent_key(host), b"{")
-        await until(lambda: len(client.agents()) == 2)
+        await until(lambda: len(client.fleet.registered()) == 2)
         assert [(agent.hostname, agent.facts) for agent in await client.fleet.list()] == [
             ("a", {}),
             ("b", {"arch": "arm64"}),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 async def test_who_joins_later_never_runs_an_old_broadcast(world: World) -> None:
     async with world.client() as client, world.agent("a"):
-        await until(lambda: len(client.agents()) == 1)
+        await until(lambda: len(client.fleet.registered()) == 1)
         handle = await client.submit("test.hostname.get", target="_all")
         async with world.agent("b"):
             assert list(await handle.result()) == ["a"]
@@ -28,8 +28,8 @@ async def test_who_joins_later_never_runs_an_old_broadcast(world: World) -> None
 
 async def test_each_frozen_host_ends_in_a_named_state(world: World) -> None:
     async with world.client() as client, world.agent("a"), world.agent("b") as silent:
-        await until(lambda: len(client.agents()) == 2)
-        await client.drain("b")
+        await until(lambda: len(client.fleet.registered()) == 2)
+        await client.fleet.drain("b")
         await until(lambda: silent.state == "Cordoned")
         handle = await client.submit("test.hostname.get", target="_all", start_within=2.0)
         answers = await handle.result()

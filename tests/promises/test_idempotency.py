@@ -136,7 +136,7 @@ async def test_a_retry_is_submitted_once_under_a_key_of_its_own(world: World) ->
 
 async def test_hosts_that_were_not_told_are_told_by_who_goes_on(world: World) -> None:
     async with world.client() as client, world.agent("a"), world.agent("b"):
-        await until(lambda: len(client.agents()) == 2)
+        await until(lambda: len(client.fleet.registered()) == 2)
         # A submission that stopped after it had told one of two hosts, and that host has answered.
         async with world.connect() as wire:
             jobs = await wire.bucket(job_bucket(world.settings))

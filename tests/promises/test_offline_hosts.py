@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 async def gone(client: osapi.Client, host: str) -> None:
-    await until(lambda: all(agent.hostname != host for agent in client.agents()))
+    await until(lambda: all(agent.hostname != host for agent in client.fleet.registered()))
 
 
 async def test_a_job_waits_for_its_host(world: World) -> None:
@@ -69,9 +69,9 @@ async def test_who_is_not_known_is_refused_with_the_nearest_names(world: World) 
         await gone(client, "web-01")
         with pytest.raises(osapi.UnknownHostError, match="did you mean web-01"):
             await client.submit("test.hostname.get", target="web-02")
-        assert [known.hostname for known in await client.known_agents()] == ["web-01"]
-        await client.forget("web-01")
-        assert await client.known_agents() == []
+        assert [known.hostname for known in await client.fleet.known()] == ["web-01"]
+        await client.fleet.forget("web-01")
+        assert await client.fleet.known() == []
         with pytest.raises(osapi.UnknownHostError):
             await client.submit("test.hostname.get", target="web-01")
 

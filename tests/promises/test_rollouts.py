@@ -54,7 +54,7 @@ async def fleet(world: World) -> AsyncGenerator[tuple[Fleet, osapi.Client]]:
 
         for host in HOSTS:
             await nursery.start(live, host)
-        await until(lambda: len(client.agents()) == len(HOSTS))
+        await until(lambda: len(client.fleet.registered()) == len(HOSTS))
         yield some, client
         nursery.cancel_scope.cancel()
 

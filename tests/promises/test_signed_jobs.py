@@ -143,7 +143,7 @@ async def test_forged_orders_and_links_are_as_if_they_were_not_there(world: Worl
         await client.cancel(second.id, by="alice")
         with trio.fail_after(10):
             assert (await second.result())["a"].error.startswith("cancelled by alice")
-        assert await client.drain("a")
+        assert await client.fleet.drain("a")
         await until(lambda: agent.state == "Cordoned")
 
 

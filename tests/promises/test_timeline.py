@@ -41,9 +41,9 @@ async def test_it_tells_of_orders_and_conditions_over_restarts(world: World) -> 
             assert await events(client, "a", "condition_on") == ["registered", "condition_on"]
             vitals = osapi.Vitals()
             await events(client, "a", "condition_off")
-            await client.drain("a", by="alice", reason="repair")
+            await client.fleet.drain("a", by="alice", reason="repair")
             await events(client, "a", "drained", "cordoned")
-            await client.undrain("a")
+            await client.fleet.undrain("a")
             await events(client, "a", "undrained")
         first = await events(client, "a", "stopped")
         async with world.agent("a", status=status):
@@ -56,7 +56,7 @@ async def test_it_tells_of_orders_and_conditions_over_restarts(world: World) -> 
         assert told[3].message == "by alice: repair"
         assert [moment.at for moment in told] == sorted(moment.at for moment in told)
         assert [agent.timeline for agent in await client.fleet.list()] == [()]
-        await client.forget("a")
+        await client.fleet.forget("a")
         async with world.agent("a"):
             assert await events(client, "a", "registered") == ["registered"]
 
@@ -76,5 +76,5 @@ async def test_what_cannot_be_read_is_begun_anew(world: World) -> None:
     async with world.client() as client, world.connect() as wire:
         await (await wire.bucket(state_bucket(world.settings))).put(timeline_key("a"), b"{")
         async with world.agent("a"):
-            await until(lambda: bool(client.agents()))
+            await until(lambda: bool(client.fleet.registered()))
             assert await events(client, "a", "registered") == ["registered"]
