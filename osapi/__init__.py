@@ -8,7 +8,7 @@
 #   rollouts.py                                       broadcasts in batches
 #   schedules.py  scheduler.py                        jobs that come again
 #   observing.py  tracing.py                          what a program may know of attempts, and of whose trace they are
-#   roster.py  fleet.py                               who is there, and who is away
+#   roster.py  fleet.py  enrolments.py                who is there, who is away, and who waits to be accepted
 #   settings.py  discovery.py                         what is shared, which backend
 #   flow/                                             the path of a job, one step a file:
 #       submit -> notify -> claim -> execute -> respond -> collect, and settle or sweep when nobody answered
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from osapi.dead_letters import DeadLetter, DeadLetters
     from osapi.detail import JobDetail
     from osapi.discovery import connect
+    from osapi.enrolments import Applicant, Enrolments
     from osapi.errors import (
         AccessRefusedError,
         ClosedError,
@@ -76,7 +77,6 @@ if TYPE_CHECKING:
         UntrustedError,
     )
     from osapi.fleet import AgentDetail, Fleet
-    from osapi.flow.enrol import Applicant
     from osapi.handle import JobHandle, Response
     from osapi.index import JobIndex
     from osapi.observing import Attempt, Observer
@@ -117,6 +117,7 @@ __all__ = [
     "DeadLetters",
     "DisconnectedError",
     "EnrolmentError",
+    "Enrolments",
     "Event",
     "Fired",
     "Fleet",
@@ -203,8 +204,8 @@ _HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "osapi.dead_letters": ("DeadLetter", "DeadLetters"),
     "osapi.detail": ("JobDetail",),
     "osapi.discovery": ("connect",),
+    "osapi.enrolments": ("Applicant", "Enrolments"),
     "osapi.fleet": ("AgentDetail", "Fleet"),
-    "osapi.flow.enrol": ("Applicant",),
     "osapi.handle": ("JobHandle", "Response"),
     "osapi.index": ("JobIndex",),
     "osapi.observing": ("Attempt", "Observer"),

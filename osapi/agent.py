@@ -70,10 +70,10 @@ class Agent:
     handlers run at once. `observer` is told of every attempt, to measure or to trace it.
 
     With a `signer` it signs what it writes. With `trust` besides, it obeys nobody else: jobs and orders that are not
-    signed by a controller are refused by name, and it takes none before its own key is accepted (see `Client.accept`,
-    which shows the `machine_id`). What it has started it remembers, so that nobody can have it started again; in the
-    file `journal`, if that is given, so that it remembers after a restart as well. Without one, it leaves jobs that are
-    older than itself to others, or refuses them.
+    signed by a controller are refused by name, and it takes none before its own key is accepted (see
+    `Client.enrolments`, which show the `machine_id`). What it has started it remembers, so that nobody can have it
+    started again; in the file `journal`, if that is given, so that it remembers after a restart as well. Without one,
+    it leaves jobs that are older than itself to others, or refuses them.
 
     Leaving the block drains: nothing new is taken, running handlers get `settings.drain` seconds, and what is left is
     given back to the others. When the block is cancelled or fails, running handlers are cancelled and given back at

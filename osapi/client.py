@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from osapi.changes import Changes, Chronicle
 from osapi.dead_letters import DeadLetters
 from osapi.detail import JobDetail, newest_details, read_details, with_results
+from osapi.enrolments import Enrolments
 from osapi.errors import InvalidSettingError, KeyReusedError, UnknownJobError, UntrustedError, shown
 from osapi.fleet import Fleet
 from osapi.flow.cancel import cancel
 from osapi.flow.collect import Collector
-from osapi.flow.enrol import Enrolments
+from osapi.flow.enrol import seal_decisions_anew
 from osapi.flow.notify import withdraw
 from osapi.flow.persist import insist
 from osapi.flow.reseal import seal_anew
@@ -30,8 +31,6 @@ from osapi.rules.cancellation import check_hosts, check_text
 from osapi.rules.codec import DEFINITION
 from osapi.rules.idempotency import holder_key
 from osapi.rules.keys import job_key, job_response_pattern, response_pattern
-from osapi.rules.names import normalise_hostname
-from osapi.rules.public_keys import check_fingerprint
 from osapi.rules.records import JobStatus, Order
 from osapi.rules.targets import parse_target
 from osapi.schedules import Schedules
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
     from types import TracebackType
 
-    from osapi.flow.enrol import Applicant
     from osapi.flow.store import Store
     from osapi.handle import JobHandle
     from osapi.operations import Operations
@@ -122,6 +120,7 @@ class Client:
             self._rollouts = Rollouts(store, self._submitter, ids)
             self._schedules = Schedules(store, self._submitter)
             self._dead_letters = DeadLetters(store, self._submitter)
+            self._enrolments = Enrolments(self._keyring)
             nursery.start_soon(self._roster.follow)
             nursery.start_soon(self._collector.follow, watch)
             nursery.start_soon(self._collector.settle_due)
@@ -149,6 +148,11 @@ class Client:
     def dead_letters(self) -> DeadLetters:
         """Return the dead letters: what was given up, to be looked at, replayed or purged."""
         return self._dead_letters
+
+    @property
+    def enrolments(self) -> Enrolments:
+        """Return the enrolments: agents whose keys wait to be accepted, and what is decided about them."""
+        return self._enrolments
 
     async def submit(
         self,
@@ -374,47 +378,6 @@ class Client:
             raise KeyReusedError(f"idempotency key {shown(key)} stands for job {job_id} itself; use another key")
         return await self._submitter.again(definition, target, key)
 
-    @property
-    def enrols(self) -> bool:
-        """Tell whether this client has keys to see who is pending, and to decide."""
-        return self._keyring is not None and self._keyring.ledger is not None
-
-    async def pending(self) -> Sequence[Applicant]:
-        """Return the keys that wait to be accepted as those of agents, by hostname.
-
-        Raises:
-            InvalidSettingError: this client has no trust.
-            DisconnectedError
-
-        """
-        return await self._enrolments().pending()
-
-    async def accept(self, hostname: str, *, fingerprint: str | None = None, by: str = "") -> None:
-        """Accept a key as that of an agent: from then on it takes jobs, and its answers count.
-
-        Without a `fingerprint` it is the one that waits; with it, also one that takes the place of another, or that was
-        rejected. The agent hears of it with its next heartbeat. Cancelled, or failing, it is accepted or not.
-
-        Raises:
-            UnknownHostError: nobody waits under that hostname, or not with that key.
-            EnrolmentError: several keys wait, or another one is accepted: give the fingerprint.
-            InvalidNameError, InvalidSettingError: the hostname, the fingerprint, or this client has no trust.
-            LimitReachedError, DisconnectedError, UncertainError
-
-        """
-        key = None if fingerprint is None else check_fingerprint(fingerprint)
-        await self._enrolments().accept(normalise_hostname(hostname), key, check_text("by", by))
-
-    async def reject(self, hostname: str, *, fingerprint: str | None = None, by: str = "") -> None:
-        """Reject a key that waits, or the accepted one if none does: the agent takes no jobs, its answers do not count.
-
-        Raises:
-            what `accept` raises.
-
-        """
-        key = None if fingerprint is None else check_fingerprint(fingerprint)
-        await self._enrolments().reject(normalise_hostname(hostname), key, check_text("by", by))
-
     async def rotate(self, signer: Signer, *, grace: float = 3600.0) -> None:
         """Sign with another key from now on; what the one before signed counts for `grace` seconds more.
 
@@ -429,17 +392,13 @@ class Client:
             LimitReachedError, DisconnectedError, UncertainError
 
         """
-        enrolments = self._enrolments()
-        await enrolments.keyring.succeed(signer, grace)
-        await enrolments.seal_anew()
-        await seal_anew(self._store)
-
-    def _enrolments(self) -> Enrolments:
         if self._keyring is None or self._keyring.ledger is None:
             raise InvalidSettingError(
-                "trust", "is not given to this client", "give it a signer and trust to enrol agents"
+                "trust", "is not given to this client", "give it a signer and trust to rotate its key"
             )
-        return Enrolments(self._keyring)
+        await self._keyring.succeed(signer, grace)
+        await seal_decisions_anew(self._keyring)
+        await seal_anew(self._store)
 
     async def _read(self, call: Callable[[], Awaitable[T]]) -> T:
         return await insist(call, self._settings.persist)

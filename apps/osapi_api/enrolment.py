@@ -54,7 +54,8 @@ class KeyQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 async def list_pending(call: Call) -> Reply:
     """Return the keys that wait; without trust there are none."""
-    waiting = await call.api.client.pending() if call.api.client.enrols else ()
+    enrolments = call.api.client.enrolments
+    waiting = await enrolments.pending() if enrolments.possible else ()
     agents = tuple(
         PendingAgent(
             machine_id=one.machine_id,
@@ -69,7 +70,7 @@ async def list_pending(call: Call) -> Reply:
 
 def _enrolled(call: Call) -> str:
     hostname = normalise_hostname(call.path["hostname"])
-    if not call.api.client.enrols:
+    if not call.api.client.enrolments.possible:
         raise ProblemError(400, "no agent needs to be accepted: this server has no keys of agents (controller.pki)")
     return hostname
 
@@ -78,7 +79,7 @@ async def accept_agent(call: Call) -> Reply:
     """Accept a key as that of an agent."""
     hostname = _enrolled(call)
     try:
-        await call.api.client.accept(hostname, fingerprint=call.query.fingerprint, by=by_whom(call.identity))
+        await call.api.client.enrolments.accept(hostname, fingerprint=call.query.fingerprint, by=by_whom(call.identity))
     except osapi.UnknownHostError as error:
         raise ProblemError(404, str(error)) from None
     return Reply(Message(message=f"{hostname} is accepted, and takes jobs from its next heartbeat on"))
@@ -88,7 +89,7 @@ async def reject_agent(call: Call) -> Reply:
     """Reject a key, or take the acceptance of one back."""
     hostname = _enrolled(call)
     try:
-        await call.api.client.reject(hostname, fingerprint=call.query.fingerprint, by=by_whom(call.identity))
+        await call.api.client.enrolments.reject(hostname, fingerprint=call.query.fingerprint, by=by_whom(call.identity))
     except osapi.UnknownHostError as error:
         raise ProblemError(404, str(error)) from None
     return Reply(Message(message=f"{hostname} is rejected: it takes no jobs, and its answers do not count"))

@@ -116,13 +116,13 @@ async def test_decisions_are_heard_after_their_watch_was_lost(
         async with trio.open_nursery() as nursery:
             await nursery.start(keyring.follow)
             async with world.agent("a", signer=AGENTS["a"], trust=trust):
-                await client.accept("a")
+                await client.enrolments.accept("a")
                 await trio.sleep(1)
                 monkeypatch.setattr(keyring, "apply", _lose)
                 for _ in range(2):
                     # What waits for the next entry is what was there before.
-                    await client.accept("a", fingerprint=AGENTS["a"].fingerprint)
-                    await client.reject("a")
+                    await client.enrolments.accept("a", fingerprint=AGENTS["a"].fingerprint)
+                    await client.enrolments.reject("a")
                     await trio.sleep(1)
                 monkeypatch.undo()
                 hear()

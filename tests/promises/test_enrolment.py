@@ -39,7 +39,7 @@ def new(signer: osapi.Signer = FIRST) -> dict[str, Any]:
 async def pending(client: osapi.Client, count: int = 1) -> Sequence[osapi.Applicant]:
     """Wait until so many ask."""
     with trio.fail_after(10):
-        while len(found := await client.pending()) != count:
+        while len(found := await client.enrolments.pending()) != count:
             await trio.sleep(0.02)
     return found
 
@@ -54,9 +54,9 @@ async def test_an_agent_takes_jobs_once_it_is_accepted(world: World) -> None:
         anyone = await client.submit("test.hostname.get")
         await trio.sleep(0.5)
         assert not anyone.done
-        await client.accept("WEB-01", fingerprint=FIRST.fingerprint, by="alice")
+        await client.enrolments.accept("WEB-01", fingerprint=FIRST.fingerprint, by="alice")
         assert (await anyone.result())["web-01"].unwrap() == ops.Hostname("web-01")
-        assert await client.pending() == []
+        assert await client.enrolments.pending() == []
         await until(lambda: [found.state for found in client.fleet.registered()] == ["Ready"])
         (registered,) = client.fleet.registered()
         assert (registered.fingerprint, registered.machine_id) == (FIRST.fingerprint, "0123")
@@ -70,32 +70,32 @@ async def test_an_agent_takes_jobs_once_it_is_accepted(world: World) -> None:
 async def test_a_rejected_agent_asks_no_more_and_can_be_accepted_after_all(world: World) -> None:
     async with world.client(**CONTROL) as client, world.agent("web-01", **new()) as agent:
         await pending(client)
-        await client.reject("web-01", by="alice")
+        await client.enrolments.reject("web-01", by="alice")
         await trio.sleep(0.6)
-        assert await client.pending() == []
+        assert await client.enrolments.pending() == []
         assert agent.state == "Pending"
         with pytest.raises(osapi.UnknownHostError, match="no agent asks to be accepted as 'web-01'"):
-            await client.accept("web-01")
+            await client.enrolments.accept("web-01")
         with pytest.raises(osapi.UnknownHostError):
-            await client.reject("web-01")
-        await client.accept("web-01", fingerprint=FIRST.fingerprint)
+            await client.enrolments.reject("web-01")
+        await client.enrolments.accept("web-01", fingerprint=FIRST.fingerprint)
         await until(lambda: agent.state == "Ready")
 
 
 async def test_an_acceptance_can_be_taken_back(world: World) -> None:
     async with world.client(**CONTROL) as client, world.agent("web-01", **new()) as agent:
         await pending(client)
-        await client.accept("web-01")
+        await client.enrolments.accept("web-01")
         await until(lambda: agent.state == "Ready")
         handle = await client.submit("test.hostname.get", target="web-01")
         await handle.result()
-        await client.reject("web-01")
+        await client.enrolments.reject("web-01")
         assert (await client.get(handle.id)).records["web-01"].status is SlotStatus.UNTRUSTED
         await until(lambda: agent.state == "Pending")
         # What it registers is not believed any more.
         await until(lambda: not client.fleet.registered())
         assert await client.fleet.list() == []
-        assert await client.pending() == []
+        assert await client.enrolments.pending() == []
 
 
 async def test_another_key_under_the_same_hostname_needs_its_fingerprint(world: World) -> None:
@@ -105,22 +105,22 @@ async def test_another_key_under_the_same_hostname_needs_its_fingerprint(world: 
         async with world.agent("web-01", **new(SECOND)) as second:
             await pending(client, 2)
             with pytest.raises(osapi.EnrolmentError, match="2 keys ask to be accepted as web-01; give the fingerprint"):
-                await client.accept("web-01")
+                await client.enrolments.accept("web-01")
             with pytest.raises(osapi.EnrolmentError):
-                await client.reject("web-01")
-            await client.accept("web-01", fingerprint=FIRST.fingerprint)
+                await client.enrolments.reject("web-01")
+            await client.enrolments.accept("web-01", fingerprint=FIRST.fingerprint)
             with pytest.raises(osapi.EnrolmentError, match="to accept another in its place, give its fingerprint"):
-                await client.accept("web-01")
+                await client.enrolments.accept("web-01")
             await trio.sleep(0.5)
             assert second.state == "Pending"
-            await client.accept("web-01", fingerprint=SECOND.fingerprint)
+            await client.enrolments.accept("web-01", fingerprint=SECOND.fingerprint)
             await until(lambda: second.state == "Ready")
         async with world.agent("web-01", **new()) as first:
             await until(lambda: first.state == "Pending")
         with pytest.raises(osapi.UnknownHostError, match="no key"):
-            await client.accept("web-01", fingerprint=STRANGER.fingerprint)
+            await client.enrolments.accept("web-01", fingerprint=STRANGER.fingerprint)
         with pytest.raises(osapi.InvalidSettingError, match="is not a fingerprint"):
-            await client.accept("web-01", fingerprint="ab")
+            await client.enrolments.accept("web-01", fingerprint="ab")
         # A request in the name of a key whose owner did not make it is none.
         asked = JOIN.encode(
             Join(v=VERSION, hostname="db-01", public=str(SECOND.public), machine_id="", requested_at=0.0)
@@ -130,7 +130,7 @@ async def test_another_key_under_the_same_hostname_needs_its_fingerprint(world: 
         signature = STRANGER.sign(seals.statement("", world.settings.state_bucket, key, asked))
         for forged in (asked, *(seals.pack(signer.public.raw, signature, asked) for signer in (SECOND, STRANGER))):
             await state.put(key, forged)
-            assert [one for one in await client.pending() if one.hostname == "db-01"] == []
+            assert [one for one in await client.enrolments.pending() if one.hostname == "db-01"] == []
 
 
 async def test_of_two_who_accept_different_keys_at_once_one_does(world: World) -> None:
@@ -139,8 +139,8 @@ async def test_of_two_who_accept_different_keys_at_once_one_does(world: World) -
             async with world.agent("web-01", **new(signer)):
                 await pending(one, 1 if signer is FIRST else 2)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(lambda: one.accept("web-01", fingerprint=FIRST.fingerprint))
-            nursery.start_soon(lambda: other.accept("web-01", fingerprint=SECOND.fingerprint))
+            nursery.start_soon(lambda: one.enrolments.accept("web-01", fingerprint=FIRST.fingerprint))
+            nursery.start_soon(lambda: other.enrolments.accept("web-01", fingerprint=SECOND.fingerprint))
         states: list[str] = []
         for signer in (FIRST, SECOND):
             async with world.agent("web-01", **new(signer)) as agent:
@@ -156,13 +156,13 @@ async def test_of_an_accept_and_a_reject_at_once_the_last_counts_everywhere(worl
 
             async def accept() -> None:
                 try:
-                    await one.accept("web-01")
+                    await one.enrolments.accept("web-01")
                 except osapi.UnknownHostError as error:
                     lost.append(error)
 
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(accept)
-                nursery.start_soon(lambda: other.reject("web-01"))
+                nursery.start_soon(lambda: other.enrolments.reject("web-01"))
             # Either the accept came first and was taken back, or it found that the key was rejected.
             await trio.sleep(0.5)
             assert agent.state == "Pending"
@@ -171,8 +171,8 @@ async def test_of_an_accept_and_a_reject_at_once_the_last_counts_everywhere(worl
         async with world.agent("web-01", **new(SECOND)) as agent:
             await pending(one)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(lambda: one.accept("web-01"))
-                nursery.start_soon(lambda: other.accept("web-01", fingerprint=SECOND.fingerprint))
+                nursery.start_soon(lambda: one.enrolments.accept("web-01"))
+                nursery.start_soon(lambda: other.enrolments.accept("web-01", fingerprint=SECOND.fingerprint))
             await until(lambda: agent.state == "Ready")
 
 
@@ -189,10 +189,10 @@ async def test_nobody_without_a_controllers_key_accepts_anybody(world: World) ->
                 await trio.sleep(0.5)
                 assert agent.state == "Pending"
             # What somebody forged is in nobody's way.
-            await client.accept("web-01")
+            await client.enrolments.accept("web-01")
             await until(lambda: agent.state == "Ready")
             accepted = value_of(await state.get(key))
-            await client.reject("web-01")
+            await client.enrolments.reject("web-01")
             await until(lambda: agent.state == "Pending")
             # Shown again, an earlier decision does not count any more.
             await state.put(key, accepted)
@@ -204,7 +204,7 @@ async def test_a_controllers_key_is_followed_by_another(world: World) -> None:
     clock = 1.5
     async with world.client(**CONTROL) as client, world.agent("web-01", **new()) as agent:
         await pending(client)
-        await client.accept("web-01")
+        await client.enrolments.accept("web-01")
         await until(lambda: agent.state == "Ready")
         before = await client.submit("test.hostname.get", target="web-01")
         await before.result()
@@ -236,7 +236,7 @@ async def test_a_controllers_key_is_followed_by_another(world: World) -> None:
 async def test_what_outlives_a_job_outlives_the_key_that_signed_it(world: World) -> None:
     async with world.client(**CONTROL) as client, world.agent("web-01", **new()) as agent:
         await pending(client)
-        await client.accept("web-01")
+        await client.enrolments.accept("web-01")
         await until(lambda: agent.state == "Ready")
         await client.fleet.drain("web-01", by="alice")
         await until(lambda: agent.state == "Cordoned")
@@ -259,7 +259,7 @@ async def test_an_agents_key_is_followed_by_another(world: World) -> None:
     async with world.client(**CONTROL) as client:
         async with world.agent("web-01", **new()) as agent:
             await pending(client)
-            await client.accept("web-01")
+            await client.enrolments.accept("web-01")
             await until(lambda: agent.state == "Ready")
             before = await client.submit("test.hostname.get", target="web-01")
             await before.result()
@@ -288,7 +288,7 @@ async def test_what_was_stolen_can_be_refused_for_good(world: World) -> None:
     refusing = osapi.Trust([CONTROLLER.public], refused=[FIRST.fingerprint])
     async with world.client(**CONTROL) as client, world.agent("web-01", **new()) as agent:
         await pending(client)
-        await client.accept("web-01")
+        await client.enrolments.accept("web-01")
         await until(lambda: agent.state == "Ready")
         handle = await client.submit("test.hostname.get", target="web-01")
         await handle.result()
@@ -315,8 +315,8 @@ async def test_keys_are_brought_into_a_fleet_without_a_day_when_nothing_works(wo
                 assert await works(after)
     # Everybody is accepted, and then everybody checks.
     async with world.client(**signs) as after, world.client(**CONTROL) as checks:
-        (applicant,) = await checks.pending()
-        await checks.accept("web-01", fingerprint=applicant.fingerprint)
+        (applicant,) = await checks.enrolments.pending()
+        await checks.enrolments.accept("web-01", fingerprint=applicant.fingerprint)
         for keys in ({"signer": FIRST}, new()):
             async with world.agent("web-01", **keys):
                 assert await works(after)
@@ -326,7 +326,12 @@ async def test_keys_are_brought_into_a_fleet_without_a_day_when_nothing_works(wo
 
 async def test_without_trust_there_is_nothing_to_enrol(world: World) -> None:
     async with world.client(signer=CONTROLLER) as client:
-        for call in (client.pending(), client.accept("a"), client.reject("a"), client.rotate(FIRST)):
+        for call in (
+            client.enrolments.pending(),
+            client.enrolments.accept("a"),
+            client.enrolments.reject("a"),
+            client.rotate(FIRST),
+        ):
             with pytest.raises(osapi.InvalidSettingError, match="give it a signer and trust"):
                 await call
     with pytest.raises(osapi.InvalidSettingError, match="is given without a signer"):

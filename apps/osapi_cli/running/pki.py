@@ -137,7 +137,7 @@ async def accept_all(client: osapi.Client) -> None:
     refused: set[str] = set()
     while True:
         try:
-            for one in await client.pending():
+            for one in await client.enrolments.pending():
                 if one.fingerprint not in refused:
                     await _accept(client, one, refused)
         except osapi.TransportError as error:
@@ -147,7 +147,7 @@ async def accept_all(client: osapi.Client) -> None:
 
 async def _accept(client: osapi.Client, one: osapi.Applicant, refused: set[str]) -> None:
     try:
-        await client.accept(one.hostname, by="controller.pki.auto_accept")
+        await client.enrolments.accept(one.hostname, by="controller.pki.auto_accept")
     except osapi.EnrolmentError as error:
         refused.add(one.fingerprint)
         _log.warning("%s is not accepted: %s", one.hostname, error)
