@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import trio
 
 import osapi
 from osapi.transport import BucketConfig, StreamConfig
+from osapi_nats.link import Link
 from tests.nats.connections import PATIENCE
 from tests.soak.cluster import run_cluster
 from tests.soak.log import Log
@@ -19,6 +20,9 @@ from tests.soak.lost_leaders import lost_leaders
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
+
+    from osapi_nats.connection import Incoming
+    from osapi_nats.watch import NatsWatch
 
 pytestmark = pytest.mark.usefixtures("nats_binary")
 
@@ -92,3 +96,26 @@ async def test_an_id_that_is_used_many_times_at_once_is_stored_once() -> None:
 
         for sequence in range(1, 11):
             assert await all_at_once([partial(publish, f"id-{sequence}")] * 20) == [sequence] * 20
+
+
+async def test_a_watch_that_is_made_anew_is_asked_for_until_there_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    request, lost = Link.request, list[str]()
+
+    async def lose_the_first(link: Link, subject: str, *args: Any, **kwargs: Any) -> Incoming:
+        answer = await request(link, subject, *args, **kwargs)
+        if subject.startswith("$JS.API.CONSUMER.CREATE") and not lost:
+            lost.append(subject)
+            await trio.sleep_forever()
+        return answer
+
+    async with run_cluster() as nodes, osapi.connect(nodes.url) as transport:
+        bucket = await transport.bucket(BucketConfig(name="watched", replicas=3))
+        await bucket.put("key", b"1")
+        async with bucket.watch(">") as watch:
+            assert [entry.value for entry in await watch.receive()] == [b"1"]
+            monkeypatch.setattr(Link, "request", lose_the_first)
+            await cast("NatsWatch", watch).resume()
+            await bucket.put("key", b"2")
+            with trio.fail_after(PATIENCE):
+                assert [entry.value for entry in await watch.receive()] == [b"2"]
+    assert lost

@@ -186,8 +186,9 @@ class NatsWatch:
             return document | {"deliver_policy": "new"}
         if [pattern[self._key_at :] for pattern in self._filters] == [">"]:
             # All the bucket has. For a filter the server counts what is left: with 100,000 keys, a watch of the last
-            # few takes 10 ms, and 1 without.
-            document["filter_subjects"] = []
+            # few takes 10 ms, and 1 without. An empty list would not do: a cluster that is asked again takes that for
+            # another consumer, and refuses (seen with 2.15.1).
+            del document["filter_subjects"]
         return document | {"deliver_policy": "by_start_sequence", "opt_start_seq": self._position + 1}
 
     # --- What comes ----------------------------------------------------------------------------------------
