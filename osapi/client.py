@@ -14,7 +14,6 @@ from osapi.errors import InvalidSettingError, KeyReusedError, UnknownJobError, U
 from osapi.fleet import Fleet
 from osapi.flow.cancel import cancel
 from osapi.flow.collect import Collector
-from osapi.flow.enrol import seal_decisions_anew
 from osapi.flow.notify import withdraw
 from osapi.flow.persist import insist
 from osapi.flow.reseal import seal_anew
@@ -397,8 +396,7 @@ class Client:
                 "trust", "is not given to this client", "give it a signer and trust to rotate its key"
             )
         await self._keyring.succeed(signer, grace)
-        await seal_decisions_anew(self._keyring)
-        await seal_anew(self._store)
+        await seal_anew(self._store, self._keyring)
 
     async def _read(self, call: Callable[[], Awaitable[T]]) -> T:
         return await insist(call, self._settings.persist)

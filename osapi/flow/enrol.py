@@ -9,9 +9,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
-from osapi.errors import ConflictError, RecordError
+from osapi.errors import RecordError
 from osapi.flow.persist import insist, write
 from osapi.rules.codec import ENROLMENT
 from osapi.rules.keys import enrolment_key
@@ -65,21 +63,3 @@ async def write_decision(keyring: Keyring, enrolment: Enrolment, revision: int) 
     entry = await insist(partial(bucket.get, key), patience)
     if entry is not None:
         keyring.apply([entry])
-
-
-async def seal_decisions_anew(keyring: Keyring) -> None:
-    """Sign all decisions with the key that signs now, so that they outlive the one before.
-
-    Raises:
-        LimitReachedError, DisconnectedError, UncertainError
-
-    """
-    bucket, patience = await keyring.open(), keyring.settings.persist
-    for key in sorted(await insist(partial(bucket.keys, "enrolment.*"), patience)):
-        entry = await insist(partial(bucket.get, key), patience)
-        decision = None if entry is None else read_decision(keyring, entry)
-        if entry is not None and decision is not None:
-            try:
-                await write_decision(keyring, replace(decision, number=decision.number + 1), entry.revision)
-            except ConflictError:
-                _log.info("%s was decided anew meanwhile", key)

@@ -6,21 +6,25 @@ from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from osapi.errors import ConflictError, RecordError
+from osapi.flow.enrol import read_decision, write_decision
 from osapi.flow.persist import insist, write
 from osapi.flow.ticks import schedule_bucket
 from osapi.rules.codec import DRAIN, ROLLOUT, SCHEDULE, STORY
 from osapi.settings import rollout_bucket, state_bucket, story_bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
+    from osapi.flow.keyring import Keyring
     from osapi.flow.store import Store
-    from osapi.transport import BucketConfig
+    from osapi.transport import BucketConfig, Entry, KeyValue
 
 
-async def seal_anew(store: Store) -> None:
-    """Sign drains, schedules, rollouts and the stories of dead letters with the key that signs now.
+async def seal_anew(store: Store, keyring: Keyring) -> None:
+    """Sign decisions, drains, schedules, rollouts and the stories of dead letters with the key that signs now.
 
     What cannot be trusted stays as it is, and so does what changes meanwhile: whoever changes it signs it. Repeated, it
     does the same again.
@@ -35,7 +39,13 @@ async def seal_anew(store: Store) -> None:
         left = rollout.updated + store.settings.rollout_ttl - store.now()
         return max(1, ceil(left)) if rollout.is_over else None
 
+    async def decide(entry: Entry) -> None:
+        decision = read_decision(keyring, entry)
+        if decision is not None:
+            await write_decision(keyring, replace(decision, number=decision.number + 1), entry.revision)
+
     settings = store.settings
+    await _each(await keyring.open(), "enrolment.*", decide, settings.persist)
     await _seal(store, state_bucket(settings), "drain.*", _kept_by(DRAIN.decode))
     await _seal(store, schedule_bucket(settings), ">", _kept_by(SCHEDULE.decode))
     await _seal(store, rollout_bucket(settings), ">", rest)
@@ -54,12 +64,18 @@ def _kept_by(decode: Callable[[bytes], object]) -> Callable[[bytes], int | None]
 async def _seal(store: Store, config: BucketConfig, pattern: str, lifetime: Callable[[bytes], int | None]) -> None:
     patience = store.settings.persist
     bucket = await insist(partial(store.transport.bucket, config), patience)
+
+    async def seal(entry: Entry) -> None:
+        await write(bucket, entry.key, entry.value, entry.revision, ttl=lifetime(entry.value), patience=patience)
+
+    await _each(bucket, pattern, seal, patience)
+
+
+async def _each(bucket: KeyValue, pattern: str, seal: Callable[[Entry], Awaitable[None]], patience: float) -> None:
     for key in sorted(await insist(partial(bucket.keys, pattern), patience)):
         entry = await insist(partial(bucket.get, key), patience)
-        if entry is None:
-            continue
         try:
-            ttl = lifetime(entry.value)
-            await write(bucket, key, entry.value, entry.revision, ttl=ttl, patience=patience)
+            if entry is not None:
+                await seal(entry)
         except (RecordError, ConflictError):
             continue
