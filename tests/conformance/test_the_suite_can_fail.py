@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -14,24 +14,33 @@ from tests.conformance.broken import FAULTS, Proxy, opener
 if TYPE_CHECKING:
     from trio.testing import MockClock
 
+    from osapi.conformance import Outcome
+
 GUARANTEES = tuple(re.findall(r"^  ([TKSC]\d+) ", osapi.transport.__doc__ or "", re.MULTILINE))
+
+
+_FAILED: Final[dict[type[Proxy], list[Outcome]]] = {}
+
+
+async def failed_checks(fault: type[Proxy]) -> list[Outcome]:
+    """Return which of the checks of what it breaks have failed; they are run once for all tests."""
+    if fault not in _FAILED:
+        outcomes = await run(opener(fault), checks=[check for check in CHECKS if check.guarantee in fault.breaks])
+        _FAILED[fault] = [outcome for outcome in outcomes if not outcome.passed]
+    return _FAILED[fault]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 async def test_a_broken_backend_is_caught(fault: type[Proxy], autojump_clock: MockClock) -> None:
     for guarantee in fault.breaks:
-        outcomes = await run(opener(fault), checks=[check for check in CHECKS if check.guarantee == guarantee])
-        failed = [outcome for outcome in outcomes if not outcome.passed]
+        failed = [outcome for outcome in await failed_checks(fault) if outcome.check.guarantee == guarantee]
         assert failed, f"no check of {guarantee} notices: {fault.__doc__}"
         for outcome in failed:
             assert str(outcome.check) in str(outcome.error)
 
 
 async def test_every_check_catches_something(autojump_clock: MockClock) -> None:
-    caught: set[str] = set()
-    for fault in FAULTS:
-        checks = [check for check in CHECKS if check.guarantee in fault.breaks]
-        caught.update(str(outcome.check) for outcome in await run(opener(fault), checks=checks) if not outcome.passed)
+    caught = {str(outcome.check) for fault in FAULTS for outcome in await failed_checks(fault)}
     assert {str(check) for check in CHECKS} - caught == set()
 
 
