@@ -59,7 +59,7 @@ timings = st.one_of(
 jumps = st.lists(st.sampled_from([0.3, 1.0, 5.0, 59.0, 61.0, 700.0, 4000.0]), min_size=1, max_size=6)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(timings, jumps, st.sampled_from([1.0, 60.0, 4000.0]), st.booleans())
 def test_every_due_time_is_told_of_once(timing: Timing, waits: list[float], catch_up: float, busy: bool) -> None:
     made = begin(schedule(timing, catch_up=catch_up), BERLIN, NOW, None)
