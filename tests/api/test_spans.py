@@ -64,7 +64,7 @@ async def test_a_request_stands_between_its_caller_and_its_attempts(
 ) -> None:
     api = observed(both, partial(trace_request_with, tracer))
     observe = partial(trace_attempt_with, tracer)
-    quick = osapi.Settings(heartbeat=0.1, registry_ttl=1.0, storage="memory")
+    quick = osapi.Settings(heartbeat=0.1, storage="memory")
     async with osapi.Agent(both.transport, operations, hostname="traced-01", observer=observe, settings=quick):
         assert (await api("GET", "/node/traced-01/hostname", traceparent=PARENT)).status == 200
         await until(lambda: len(spans.get_finished_spans()) == 2)

@@ -12,7 +12,7 @@ _BLOCK = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 _VARYING = (
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"), "TIME"),
-    (re.compile(r"\b\d+ (s|min|h)( \d+ (s|min))?\b"), "AGE"),
+    (re.compile(r"\b\d+(\.\d)? (s|min|h)( \d+ (s|min))?\b"), "AGE"),
     (re.compile(r"\b\d+\.\d{3}s"), "SECONDS"),
     (re.compile(r"[ ─]+"), " "),
 )

@@ -29,9 +29,9 @@ async def test_one_of_n_is_one(world: World) -> None:
 
 
 async def test_a_job_longer_than_ack_wait_runs_once(world: World) -> None:
-    world.settings = replace(world.settings, ack_wait=0.8)
+    world.settings = replace(world.settings, ack_wait=2.0)
     async with world.client() as client, world.agent("a"), world.agent("b"):
-        handle = await client.submit("test.sleep", ops.Sleep(8.0))
+        handle = await client.submit("test.sleep", ops.Sleep(10.0))
         (response,) = (await handle.result()).values()
         assert (response.status, response.attempts) == (SlotStatus.COMPLETED, 1)
         assert ops.started[handle.id, "a"] + ops.started[handle.id, "b"] == 1
