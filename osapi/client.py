@@ -31,10 +31,11 @@ from osapi.rules.codec import DEFINITION
 from osapi.rules.idempotency import holder_key
 from osapi.rules.keys import job_key, job_response_pattern, response_pattern
 from osapi.rules.records import JobStatus, Order
+from osapi.rules.requests import Request
 from osapi.rules.targets import parse_target
 from osapi.schedules import Schedules
 from osapi.settings import Settings
-from osapi.submitter import Request, Submitter
+from osapi.submitter import Submitter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence

@@ -18,10 +18,9 @@ from osapi.rules.cancellation import check_text
 from osapi.rules.codec import ROLLOUT
 from osapi.rules.keys import CONDUCTOR_KEY, rollout_key
 from osapi.rules.records import VERSION, Order
-from osapi.rules.retry import check_policy, check_timeout
+from osapi.rules.requests import Request, check_request
 from osapi.rules.rollout_records import Plan, Rollout, RolloutStatus
 from osapi.rules.targets import parse_target
-from osapi.submitter import check_seconds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -82,14 +81,24 @@ class Rollouts:
             raise InvalidTargetError(target, "is for one host of many", "use _all, a host, a label or a selector")
         kind, raw = await self._submitter.encode(operation, data, parsed)
         hosts = (await self._submitter.freeze(parsed))[0] or ()
+        request = Request(
+            operation=operation,
+            kind=kind,
+            data=raw,
+            target=str(parsed),
+            within=within,
+            start_within=start_within,
+            timeout=timeout,
+            policy=policy,
+        )
         settings, now = self._store.settings, self._store.now()
-        seconds = settings.within if within is None else check_seconds("within", within, settings.job_ttl)
+        seconds = check_request(request, usual=settings.within, kept=settings.job_ttl)
         plan = Plan(
             id=self._ids.job_id(now),
             operation=operation,
             kind=kind,
             data=raw,
-            target=str(parsed),
+            target=request.target,
             origin=self._ids.token(),
             hosts=hosts,
             created=now,
@@ -99,9 +108,9 @@ class Rollouts:
             canary=rollouts.host_count("canary", canary, len(hosts), least=0),
             pause=rollouts.check_pause(pause),
             max_failures=_check_failures(max_failures),
-            start_within=None if start_within is None else check_seconds("start_within", start_within, seconds),
-            timeout=None if timeout is None else check_timeout(timeout),
-            policy=None if policy is None else check_policy(policy),
+            start_within=start_within,
+            timeout=timeout,
+            policy=policy,
             by=check_text("by", by),
         )
         rollout = Rollout(v=VERSION, plan=plan, status=RolloutStatus.RUNNING, updated=now, by=plan.by)

@@ -18,10 +18,10 @@ from osapi.rules.cancellation import check_text
 from osapi.rules.codec import SCHEDULE
 from osapi.rules.keys import job_key
 from osapi.rules.records import VERSION, JobStatus
+from osapi.rules.requests import Request, check_request
 from osapi.rules.schedule_records import Overlap, Schedule, Timing, Work
 from osapi.rules.schedules import CATCH_UP, begin, check_name, check_options, check_timing, coming, pause, resume
 from osapi.rules.targets import parse_target
-from osapi.submitter import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -117,8 +117,8 @@ class Schedules:
             timeout=timeout,
             policy=policy,
         )
-        self._submitter.check(request)
-        now = self._store.now()
+        settings, now = self._store.settings, self._store.now()
+        check_request(request, usual=settings.within, kept=settings.job_ttl)
         schedule = Schedule(
             v=VERSION,
             name=check_name(name),

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import trio
 
-from osapi.errors import InvalidPayloadError, InvalidSettingError, UnknownHostError
+from osapi.errors import InvalidPayloadError, UnknownHostError
 from osapi.flow.persist import insist
 from osapi.flow.submissions import Submissions
 from osapi.flow.submit import submit_known, submit_once
 from osapi.handle import JobHandle
 from osapi.operations import unknown_operation
-from osapi.rules.idempotency import check_key
 from osapi.rules.keys import retried_key
-from osapi.rules.records import VERSION, Definition, Kind, Policy
-from osapi.rules.retry import check_policy, check_timeout
+from osapi.rules.records import VERSION, Definition
+from osapi.rules.requests import again, check_request
 from osapi.rules.targets import parse_target
 from osapi.settings import facts_bucket
 
@@ -28,28 +27,9 @@ if TYPE_CHECKING:
     from osapi.ids import Ids
     from osapi.operations import Operation, Operations
     from osapi.roster import Roster
+    from osapi.rules.records import Kind
+    from osapi.rules.requests import Request
     from osapi.rules.targets import Target
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller asks for, its operation known and its data encoded; durations in seconds.
-
-    With `hosts` it is frozen already, as a batch of a `rollout` is.
-    """
-
-    operation: str
-    kind: Kind
-    data: msgspec.Raw
-    target: str
-    within: float | None = None
-    start_within: float | None = None
-    delay: float | None = None
-    timeout: float | None = None
-    policy: Policy | None = None
-    key: str | None = None
-    retry_of: str | None = None
-    rollout: str | None = None
-    hosts: tuple[str, ...] | None = None
 
 
 class Submitter:
@@ -100,15 +80,6 @@ class Submitter:
         except (msgspec.MsgspecError, TypeError, ValueError, RecursionError, OverflowError) as error:
             raise InvalidPayloadError(operation, f"is not JSON ({error})", "send JSON values or a Struct") from error
 
-    def check(self, request: Request) -> None:
-        """Refuse what could not be submitted, whoever is there.
-
-        Raises:
-            InvalidTargetError, InvalidSettingError
-
-        """
-        self._define(request, parse_target(request.target), None)
-
     async def submit(self, request: Request) -> JobHandle:
         """Submit a job, or with a key that stands for one already, follow that.
 
@@ -139,7 +110,7 @@ class Submitter:
             what `Client.submit` raises.
 
         """
-        handle = await self.submit(_once_more(old, target, self._store.settings.job_ttl, key))
+        handle = await self.submit(again(old, target, self._store.settings.job_ttl, key))
         link = partial(self._store.jobs.put, retried_key(old.id), handle.id.encode(), ttl=self._store.ttl(old))
         await insist(link, self._store.settings.persist)
         return handle
@@ -188,11 +159,8 @@ class Submitter:
 
     def _define(self, request: Request, target: Target, hosts: tuple[str, ...] | None) -> Definition:
         settings, now = self._store.settings, self._store.now()
-        most = settings.job_ttl
-        within = settings.within if request.within is None else check_seconds("within", request.within, most)
-        starts = None if request.start_within is None else check_seconds("start_within", request.start_within, within)
-        delay = 0.0 if request.delay is None else _delay(request.delay, within, most)
-        due = now + delay
+        within = check_request(request, usual=settings.within, kept=settings.job_ttl)
+        due = now + (request.delay or 0.0)
         return Definition(
             v=VERSION,
             id=self._ids.job_id(now),
@@ -203,13 +171,13 @@ class Submitter:
             data=request.data,
             created=now,
             finish_by=due + within,
-            expires=now + most,
+            expires=now + settings.job_ttl,
             expected=hosts,
-            policy=None if request.policy is None else check_policy(request.policy),
-            timeout=None if request.timeout is None else check_timeout(request.timeout),
-            due=due if delay else None,
-            start_by=None if starts is None else due + starts,
-            key=None if request.key is None else check_key(request.key),
+            policy=request.policy,
+            timeout=request.timeout,
+            due=due if request.delay else None,
+            start_by=None if request.start_within is None else due + request.start_within,
+            key=request.key,
             retry_of=request.retry_of,
             rollout=request.rollout,
         )
@@ -239,51 +207,3 @@ class Submitter:
                 settings, transport = self._store.settings, self._store.transport
                 bucket = await insist(partial(transport.bucket, facts_bucket(settings)), settings.persist)
                 await insist(partial(self._nursery.start, self._roster.follow_facts, bucket), settings.persist)
-
-
-def check_seconds(name: str, seconds: float, most: float) -> float:
-    """Return how long something may take, or refuse it.
-
-    Raises:
-        InvalidSettingError
-
-    """
-    if not 0.0 < seconds <= most:
-        raise InvalidSettingError(
-            seconds, f"is no time that a job can take ({name})", f"use more than 0, at most {most:g}"
-        )
-    return seconds
-
-
-def _delay(seconds: float, within: float, kept: float) -> float:
-    if not 0.0 <= seconds <= kept - within:
-        raise InvalidSettingError(
-            seconds,
-            f"is no delay of a job that may take {within:g} s (within) and is kept for {kept:g} s (job_ttl)",
-            f"use 0 to {kept - within:g}, or a schedule, which may lie further ahead",
-        )
-    return seconds
-
-
-def _once_more(old: Definition, target: str | None, most: float, key: str | None) -> Request:
-    """Return the request for another job like this one, for its own target unless another is given.
-
-    A batch of a rollout goes to its own hosts again, and not to all that the target matches.
-    """
-    is_part = old.rollout is not None and target is None
-    begun = old.created if old.due is None else old.due
-    within = min(old.finish_by - begun, most)
-    return Request(
-        operation=old.operation,
-        kind=old.kind,
-        data=old.data,
-        target=target or old.target,
-        within=within,
-        start_within=None if old.start_by is None else min(old.start_by - begun, within),
-        timeout=old.timeout,
-        policy=old.policy,
-        key=key,
-        retry_of=old.id,
-        rollout=old.rollout if is_part else None,
-        hosts=old.expected if is_part else None,
-    )

@@ -28,8 +28,8 @@ from osapi.flow.zones import load_zone
 from osapi.rules.codec import SCHEDULE
 from osapi.rules.keys import job_key
 from osapi.rules.records import JobStatus
+from osapi.rules.requests import Request
 from osapi.rules.schedules import carried_out, decide, forsaken
-from osapi.submitter import Request
 
 if TYPE_CHECKING:
     from osapi.flow.ticks import Ticks
