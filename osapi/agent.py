@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Self
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 import trio
 
 from osapi import tracing
+from osapi.block import Block
 from osapi.errors import InvalidKeyError, InvalidSettingError, RecordError, TransportError, UntrustedError
 from osapi.flow.answers import Answers
 from osapi.flow.cancel import LOOK_SECONDS, heed
@@ -38,9 +39,8 @@ from osapi.rules.timeline import Standing
 from osapi.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
     from os import PathLike
-    from types import TracebackType
     from typing import Any
 
     from osapi.flow.facts import FactSource
@@ -60,7 +60,7 @@ MAX_JOBS = 10_000
 _ROUNDS = 10
 
 
-class Agent:
+class Agent(Block):
     """An agent for the length of its block.
 
     `hostname` is its name, compared in lower case; `labels` are what jobs can be addressed to; `facts` are what it
@@ -117,7 +117,6 @@ class Agent:
         self._ids = Ids()
         self._session = self._ids.token()
         self._attempts = 0
-        self._block = AsyncExitStack()
         self._drained = False
         self._order = ""
         self._leaving = False
@@ -133,7 +132,8 @@ class Agent:
         self._vitals = HostVitals(self.hostname, status)
         self._identity = Identity(self.hostname, machine_id, signer, trust, journal)
 
-    async def __aenter__(self) -> Self:
+    @asynccontextmanager
+    async def _open(self) -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
             transport = await stack.enter_async_context(self._identity.open(self._transport, self._settings))
             store = await open_store(transport, self._settings)
@@ -168,21 +168,9 @@ class Agent:
             self._nursery.start_soon(self._beat)
             self._nursery.start_soon(self._look_after)
             self._nursery.start_soon(self._heed)
-            self._block = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        if error is None:
-            try:
-                with trio.move_on_after(self._settings.drain):
-                    await self.drain()
-            except BaseException as late:
-                if not await self._block.__aexit__(type(late), late, late.__traceback__):
-                    raise
-                return None
-        return await self._block.__aexit__(kind, error, trace)
+            yield
+            with trio.move_on_after(self._settings.drain):
+                await self.drain()
 
     async def drain(self) -> None:
         """Take no more jobs and wait until the running ones have ended.

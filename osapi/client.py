@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from osapi.block import Block
 from osapi.changes import Changes, Chronicle
 from osapi.dead_letters import DeadLetters
 from osapi.detail import JobDetail, newest_details, read_details, with_results
@@ -39,7 +40,6 @@ from osapi.submitter import Submitter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-    from types import TracebackType
 
     from osapi.flow.store import Store
     from osapi.handle import JobHandle
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Client:
+class Client(Block):
     """A client for the length of its block.
 
     With `operations`, payloads are checked before they are sent and results come back typed; without, the agents
@@ -82,52 +82,39 @@ class Client:
         self._transport = transport
         self._operations = operations
         self._settings = settings or Settings()
-        self._block = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            keys = keyed(self._transport, self._settings, self._signer, self._trust)
-            transport, self._keyring = await stack.enter_async_context(keys)
-            await stack.enter_async_context(self._open(transport))
-            self._block = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return await self._block.__aexit__(kind, error, trace)
 
     @asynccontextmanager
-    async def _open(self, transport: Transport) -> AsyncGenerator[None]:
-        store = await open_store(transport, self._settings)
-        self._store: Store = store
-        states = States(store)
-        ids = Ids()
-        origin = ids.token()
-        answers = store.responses.watch(response_pattern(origin), start="new")
-        async with store.registry.watch() as agents, answers as watch, background() as nursery:
-            self._roster = Roster(agents)
-            await self._roster.load()
-            self._collector = Collector(store, self._roster)
-            self._submitter = Submitter(
-                store, self._operations, self._roster, states, self._collector, ids, origin, nursery
-            )
-            self._fleet = Fleet(store, self._roster, states, self._submitter)
-            self._nursery = nursery
-            self._index = JobIndex(store)
-            self._has_index = False
-            self._chronicle = Chronicle(ids.token(), self._index, self._roster)
-            self._rollouts = Rollouts(store, self._submitter, ids)
-            self._schedules = Schedules(store, self._submitter)
-            self._dead_letters = DeadLetters(store, self._submitter)
-            self._enrolments = Enrolments(self._keyring)
-            nursery.start_soon(self._roster.follow)
-            nursery.start_soon(self._collector.follow, watch)
-            nursery.start_soon(self._collector.settle_due)
-            try:
-                yield
-            finally:
-                self._collector.close()
+    async def _open(self) -> AsyncGenerator[None]:
+        async with keyed(self._transport, self._settings, self._signer, self._trust) as (transport, self._keyring):
+            store = await open_store(transport, self._settings)
+            self._store: Store = store
+            states = States(store)
+            ids = Ids()
+            origin = ids.token()
+            answers = store.responses.watch(response_pattern(origin), start="new")
+            async with store.registry.watch() as agents, answers as watch, background() as nursery:
+                self._roster = Roster(agents)
+                await self._roster.load()
+                self._collector = Collector(store, self._roster)
+                self._submitter = Submitter(
+                    store, self._operations, self._roster, states, self._collector, ids, origin, nursery
+                )
+                self._fleet = Fleet(store, self._roster, states, self._submitter)
+                self._nursery = nursery
+                self._index = JobIndex(store)
+                self._has_index = False
+                self._chronicle = Chronicle(ids.token(), self._index, self._roster)
+                self._rollouts = Rollouts(store, self._submitter, ids)
+                self._schedules = Schedules(store, self._submitter)
+                self._dead_letters = DeadLetters(store, self._submitter)
+                self._enrolments = Enrolments(self._keyring)
+                nursery.start_soon(self._roster.follow)
+                nursery.start_soon(self._collector.follow, watch)
+                nursery.start_soon(self._collector.settle_due)
+                try:
+                    yield
+                finally:
+                    self._collector.close()
 
     @property
     def fleet(self) -> Fleet:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Self
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
+from osapi.block import Block
 from osapi.client import Client
 from osapi.flow.sealed import check_keys
 from osapi.nursery import background
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-    from types import TracebackType
 
     from osapi.settings import Settings
     from osapi.signer import Signer
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from osapi.trust import Trust
 
 
-class Scheduler:
+class Scheduler(Block):
     """A scheduler for the length of its block; any number of processes may have one, and they share the work.
 
     Nobody polls: the broker tells one of them when a schedule is due. Whichever of them dies, and between whichever
@@ -46,18 +46,6 @@ class Scheduler:
         self._trust = trust
         self._transport = transport
         self._settings = settings
-        self._block = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._open())
-            self._block = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return await self._block.__aexit__(kind, error, trace)
 
     @asynccontextmanager
     async def _open(self) -> AsyncGenerator[None]:

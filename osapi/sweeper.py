@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
+from osapi.block import Block
 from osapi.flow.elect import serve
 from osapi.flow.sealed import check_keys, keyed
 from osapi.flow.store import open_store
@@ -18,7 +19,6 @@ from osapi.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-    from types import TracebackType
 
     from osapi.flow.store import Store
     from osapi.signer import Signer
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("osapi.sweeper")
 
 
-class Sweeper:
+class Sweeper(Block):
     """A sweeper for the length of its block; any number of processes may have one, and one of them acts.
 
     The one that acts gives a terminal record to every slot of a job whose time is over and that nobody will fill:
@@ -57,20 +57,6 @@ class Sweeper:
         self._transport = transport
         self._settings = settings or Settings()
         self._acting = False
-        self._block = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            keys = keyed(self._transport, self._settings, self._signer, self._trust)
-            transport, _ = await stack.enter_async_context(keys)
-            await stack.enter_async_context(self._open(transport))
-            self._block = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return await self._block.__aexit__(kind, error, trace)
 
     @property
     def acting(self) -> bool:
@@ -78,11 +64,12 @@ class Sweeper:
         return self._acting
 
     @asynccontextmanager
-    async def _open(self, transport: Transport) -> AsyncGenerator[None]:
-        store = await open_store(transport, self._settings)
-        async with background() as nursery:
-            await nursery.start(serve, store, SWEEPER_KEY, partial(self._act, store))
-            yield
+    async def _open(self) -> AsyncGenerator[None]:
+        async with keyed(self._transport, self._settings, self._signer, self._trust) as (transport, _):
+            store = await open_store(transport, self._settings)
+            async with background() as nursery:
+                await nursery.start(serve, store, SWEEPER_KEY, partial(self._act, store))
+                yield
 
     async def _act(self, store: Store) -> None:
         _log.info("this process sweeps from now on")
