@@ -34,7 +34,7 @@ from osapi.observing import attempt_of
 from osapi.rules.labels import normalise_labels
 from osapi.rules.lifecycle import MAX_EARLIER_ERROR
 from osapi.rules.names import normalise_hostname
-from osapi.rules.records import VERSION, Known, Registration
+from osapi.rules.records import VERSION, Registration
 from osapi.rules.timeline import Standing
 from osapi.settings import Settings
 
@@ -149,10 +149,11 @@ class Agent(Block):
             )
             await self._learn()
             await self._vitals.renew(self._settings.heartbeat)
-            self._membership = Membership(store, self._registration(store.now()))
+            registration = self._registration(store.now())
+            self._membership = Membership(store, registration)
             await self._membership.join()
             stack.push_async_callback(self._membership.leave)
-            await self._remember()
+            await self._states.remember(registration)
             self._timeline = TimelineKeeper(store, self._states, self.hostname)
             await self._timeline.open(self._standing)
             stack.push_async_callback(self._stop)
@@ -245,25 +246,6 @@ class Agent(Block):
             fingerprint=self._identity.fingerprint,
             vitals=self._vitals.known,
         )
-
-    async def _remember(self) -> None:
-        now = self._store.now()
-        try:
-            before = await self._states.known(self.hostname)
-        except RecordError as error:
-            _log.warning("what was remembered of %s is lost: %s", self.hostname, error)
-            before = None
-        known = Known(
-            v=VERSION,
-            hostname=self.hostname,
-            labels=self.labels,
-            operations=self._operations.kinds(),
-            seen=now,
-            first=now if before is None else before.first or before.seen,
-            machine_id=self._identity.machine_id,
-            fingerprint=self._identity.fingerprint,
-        )
-        await self._states.remember(known)
 
     # --- Processing one job ---
 

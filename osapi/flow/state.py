@@ -10,6 +10,7 @@ from osapi.errors import RecordError
 from osapi.flow.persist import insist
 from osapi.rules.codec import ALERTS, DRAIN, KNOWN, TIMELINE
 from osapi.rules.keys import alerts_key, decode_token, drain_key, known_key, timeline_key
+from osapi.rules.records import VERSION, Known
 from osapi.settings import state_bucket
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from osapi.flow.store import Store
     from osapi.rules.alerts import Alerts
-    from osapi.rules.records import Drain, Known
+    from osapi.rules.records import Drain, Registration
     from osapi.rules.timeline import Timeline
     from osapi.transport import Entry, KeyValue
 
@@ -34,13 +35,29 @@ class States:
         self._store = store
         self._opened: KeyValue | None = None
 
-    async def remember(self, known: Known) -> None:
-        """Remember an agent.
+    async def remember(self, agent: Registration) -> None:
+        """Remember an agent that has come, and go on from what was remembered of it.
 
         Raises:
             LimitReachedError, DisconnectedError, UncertainError
 
         """
+        now = self._store.now()
+        try:
+            before = await self.known(agent.hostname)
+        except RecordError as error:
+            _log.warning("what was remembered of %s is lost: %s", agent.hostname, error)
+            before = None
+        known = Known(
+            v=VERSION,
+            hostname=agent.hostname,
+            labels=agent.labels,
+            operations=agent.operations,
+            seen=now,
+            first=now if before is None else before.first or before.seen,
+            machine_id=agent.machine_id,
+            fingerprint=agent.fingerprint,
+        )
         await self._put(known_key(known.hostname), KNOWN.encode(known))
 
     async def known(self, hostname: str) -> Known | None:
