@@ -8,21 +8,15 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from osapi import tracing
 from osapi.block import Block
-from osapi.errors import InvalidKeyError, InvalidSettingError, RecordError, TransportError, UntrustedError
-from osapi.flow.answers import Answers
-from osapi.flow.cancel import LOOK_SECONDS, heed
-from osapi.flow.claim import Arrival, Claimed, Claims
+from osapi.errors import InvalidSettingError, RecordError, TransportError
+from osapi.flow.attempts import Attempts
+from osapi.flow.claim import Claims
 from osapi.flow.counters import Counters
-from osapi.flow.execute import execute
 from osapi.flow.facts import HostFacts
 from osapi.flow.identity import Identity
-from osapi.flow.lease import Run
 from osapi.flow.receive import Reception
-from osapi.flow.refuse import refuse
 from osapi.flow.register import Membership
-from osapi.flow.respond import release, respond
 from osapi.flow.sealed import check_keys
 from osapi.flow.state import States
 from osapi.flow.store import open_store
@@ -30,16 +24,14 @@ from osapi.flow.timeline import TimelineKeeper
 from osapi.flow.vitals import HostVitals
 from osapi.ids import Ids
 from osapi.nursery import background
-from osapi.observing import attempt_of
 from osapi.rules.labels import normalise_labels
-from osapi.rules.lifecycle import MAX_EARLIER_ERROR
 from osapi.rules.names import normalise_hostname
 from osapi.rules.records import VERSION, Registration
 from osapi.rules.timeline import Standing
 from osapi.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping
     from os import PathLike
     from typing import Any
 
@@ -49,15 +41,12 @@ if TYPE_CHECKING:
     from osapi.operations import Operations
     from osapi.rules.records import AgentState
     from osapi.signer import Signer
-    from osapi.transport import Delivery, Transport
+    from osapi.transport import Transport
     from osapi.trust import Trust
 
 _log = logging.getLogger("osapi.agent")
 
 MAX_JOBS = 10_000
-
-# Unanswered deliveries and leases are looked after this often within one `ack_wait`.
-_ROUNDS = 10
 
 
 class Agent(Block):
@@ -113,24 +102,18 @@ class Agent(Block):
         self._operations = operations
         self._max_jobs = max_jobs
         self._settings = settings or Settings()
-        self._observer = observer
-        self._ids = Ids()
-        self._session = self._ids.token()
-        self._attempts = 0
+        self._session = Ids().token()
         self._drained = False
         self._order = ""
         self._leaving = False
-        self._idle = trio.Event()
-        self._active = 0
-        self._runs: set[Run] = set()
-        self._working = trio.Event()
-        self._arrived: list[Arrival] = []
-        self._reception = Reception(
-            self.hostname, self.labels, max_jobs, self._start, self._begin, lambda: self._active
-        )
         self._facts = HostFacts(self.hostname, facts)
         self._vitals = HostVitals(self.hostname, status)
         self._identity = Identity(self.hostname, machine_id, signer, trust, journal)
+        attempts = Attempts(self.hostname, self._session, self._identity, self._facts, self.counters, observer)
+        self._attempts = attempts
+        self._reception = Reception(
+            self.hostname, self.labels, max_jobs, attempts.start, attempts.begin, lambda: attempts.active
+        )
 
     @asynccontextmanager
     async def _open(self) -> AsyncGenerator[None]:
@@ -139,14 +122,6 @@ class Agent(Block):
             store = await open_store(transport, self._settings)
             self._store = store
             self._states = States(store)
-            self._claims = Claims(
-                store,
-                self._operations,
-                self.hostname,
-                self._reception.labels,
-                self.counters,
-                self._identity.passes_on,
-            )
             await self._learn()
             await self._vitals.renew(self._settings.heartbeat)
             registration = self._registration(store.now())
@@ -157,18 +132,26 @@ class Agent(Block):
             self._timeline = TimelineKeeper(store, self._states, self.hostname)
             await self._timeline.open(self._standing)
             stack.push_async_callback(self._stop)
-            self._nursery = await stack.enter_async_context(background())
-            self._reception.place(store, self._nursery)
-            self._answers = Answers(store, self.counters, self._nursery, self._answered, self._reception.closed)
+            nursery = await stack.enter_async_context(background())
+            claims = Claims(
+                store,
+                self._operations,
+                self.hostname,
+                self._reception.labels,
+                self.counters,
+                self._identity.passes_on,
+            )
+            self._attempts.place(store, nursery, claims, self._reception)
+            self._reception.place(store, nursery)
             if self._facts.given:
                 await self._facts.open(store)
-                self._nursery.start_soon(self._facts.keep)
+                nursery.start_soon(self._facts.keep)
             if not self._shut:
                 await self._reception.open()
-            self._nursery.start_soon(self._timeline.keep)
-            self._nursery.start_soon(self._beat)
-            self._nursery.start_soon(self._look_after)
-            self._nursery.start_soon(self._heed)
+            nursery.start_soon(self._timeline.keep)
+            nursery.start_soon(self._beat)
+            nursery.start_soon(self._attempts.look_after)
+            nursery.start_soon(self._attempts.heed)
             yield
             with trio.move_on_after(self._settings.drain):
                 await self.drain()
@@ -181,9 +164,8 @@ class Agent(Block):
         """
         self._leaving = True
         await self._reception.close()
-        await self._membership.beat(self._active, "Draining")
-        if self._active:
-            await self._idle.wait()
+        await self._membership.beat(self._attempts.active, "Draining")
+        await self._attempts.over()
 
     @property
     def state(self) -> AgentState:
@@ -192,7 +174,7 @@ class Agent(Block):
             return "Pending"
         if not self._drained and not self._leaving:
             return "Ready"
-        return "Draining" if self._active or self._leaving else "Cordoned"
+        return "Draining" if self._attempts.active or self._leaving else "Cordoned"
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -229,7 +211,7 @@ class Agent(Block):
     @property
     def active(self) -> int:
         """Return how many jobs are being claimed, run or answered now."""
-        return self._active
+        return self._attempts.active
 
     def _registration(self, now: float) -> Registration:
         return Registration(
@@ -246,124 +228,6 @@ class Agent(Block):
             fingerprint=self._identity.fingerprint,
             vitals=self._vitals.known,
         )
-
-    # --- Processing one job ---
-
-    def _start(self, delivery: Delivery) -> None:
-        """Take a delivery into a slot; `_begin` processes what was taken together."""
-        self._active += 1
-        self._attempts += 1
-        job_id = delivery.subject.rpartition(".")[2]
-        self._arrived.append(Arrival(delivery, job_id, f"{self._session}.{self._attempts}"))
-
-    def _begin(self) -> None:
-        arrived, self._arrived = self._arrived, []
-        if len(arrived) == 1:
-            self._nursery.start_soon(self._process, arrived[0])
-        elif arrived:
-            self._nursery.start_soon(self._process_many, arrived)
-
-    async def _process_many(self, arrived: Sequence[Arrival]) -> None:
-        """Claim together, then run each in a task of its own."""
-        waiting = list(arrived)
-        try:
-            for claimed in await self._claims.claim_many(arrived):
-                arrival = waiting.pop(0)
-                if claimed is None:
-                    self._free(1)
-                else:
-                    self._nursery.start_soon(self._process, arrival, claimed)
-        finally:
-            self._free(len(waiting))
-        self._reception.next()
-
-    async def _process(self, arrival: Arrival, claimed: Claimed | Arrival | None = None) -> None:
-        delivery = arrival.delivery
-        held = False
-        try:
-            if not isinstance(claimed, Claimed):
-                claimed = await self._claims.claim(arrival)
-            if claimed is not None:
-                held = True
-                await self._handle(claimed)
-        except UntrustedError as error:
-            await self._refuse(arrival, error)
-        except (RecordError, InvalidKeyError) as error:
-            # What is stored cannot be read, or somebody published what is no notification.
-            self.counters.unreadable += 1
-            _log.exception("a job on %s cannot be read and will not be tried again", delivery.subject)
-            delivery.term(str(error)[:MAX_EARLIER_ERROR])
-        except TransportError as error:
-            _log.warning("a job on %s is left to its next delivery: %s", delivery.subject, error)
-        finally:
-            if not held:
-                self._free(1)
-                self._reception.next()
-
-    def _free(self, slots: int) -> None:
-        self._active -= slots
-        if not self._active and self._leaving:
-            self._idle.set()
-
-    async def _refuse(self, arrival: Arrival, error: UntrustedError) -> None:
-        self.counters.refused += 1
-        try:
-            await refuse(self._store, arrival.delivery, self.hostname, arrival.job_id, error)
-        except TransportError as away:
-            _log.warning("a refusal of job %s is left to its next delivery: %s", arrival.job_id, away)
-
-    async def _handle(self, claimed: Claimed) -> None:
-        """Run a handler and answer, or leave the answer to those that are written together."""
-        taken_over = False
-        run = Run(self._store, claimed, self._nursery)
-        self._runs.add(run)
-        self._working.set()
-        # What the handler submits, and a retry's notification, belong to the trace of this one.
-        trace = claimed.delivery.headers.get(tracing.HEADER, "")
-        if trace:
-            tracing.traceparent.set(trace)
-        try:
-            if self._observer is None:
-                taken_over = await self._run(run)
-            else:
-                run.over = trio.Event()
-                attempt = attempt_of(claimed, trace)
-                with self._observer(attempt):
-                    taken_over = await self._run(run)
-                    if taken_over:
-                        await run.over.wait()
-                    attempt.status = run.status
-        except BaseException as stopped:
-            # Cancelled, or a group of that: a handler's own nursery wraps it.
-            if not taken_over and not isinstance(stopped, Exception):
-                await release(self._store, run, self._reception.closed)
-            raise
-        finally:
-            if not taken_over:
-                self._end(run)
-
-    def _end(self, run: Run) -> None:
-        self._runs.discard(run)
-        run.end()
-        self._free(1)
-        self._reception.next()
-
-    def _answered(self, run: Run) -> None:
-        self._identity.ended(run.claimed)
-        self._end(run)
-
-    async def _run(self, run: Run) -> bool:
-        """Execute and answer; tell whether the answer was taken over by those that are written together."""
-        outcome = self._identity.refusal(run.claimed) or await execute(run, self._facts.flat)
-        if self._answers.take(run, outcome):
-            return True
-        self._answers.alone += 1
-        try:
-            await respond(self._store, self.counters, run, outcome, self._ids.draw())
-        finally:
-            self._answers.alone -= 1
-        self._identity.ended(run.claimed)
-        return False
 
     # --- In the background ---
 
@@ -383,7 +247,7 @@ class Agent(Block):
             if not self._leaving:
                 await self._obey()
             vitals = await self._vitals.renew(self._settings.heartbeat)
-            await self._membership.beat(self._active, self.state, vitals)
+            await self._membership.beat(self._attempts.active, self.state, vitals)
             if not self._leaving:
                 self._timeline.note(self._standing)
 
@@ -409,21 +273,3 @@ class Agent(Block):
                 await self._reception.open()
         except (TransportError, RecordError) as error:
             _log.warning("whether %s shall take jobs is not known: %s", self.hostname, error)
-
-    async def _heed(self) -> None:
-        """Cancel what somebody ordered to be cancelled; with nothing that runs, wake for nothing."""
-        while True:
-            if not self._runs:
-                self._working = trio.Event()
-                await self._working.wait()
-            await trio.sleep(LOOK_SECONDS)
-            await heed(self._store, self._runs)
-
-    async def _look_after(self) -> None:
-        """Renew the leases that are due, and keep what waits for a slot from being delivered to others."""
-        while True:
-            await trio.sleep(self._settings.ack_wait / _ROUNDS)
-            self._reception.keep_waiting()
-            now = trio.current_time()
-            for run in [run for run in self._runs if run.renew_at <= now]:
-                self._nursery.start_soon(run.renew)
