@@ -86,7 +86,7 @@ def test_a_stream_that_breaks_off_goes_on_from_where_it_was(client: Client) -> N
 
 
 def test_a_server_that_stays_away_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("osapi_cli.client.follow._GIVE_UP", 0.05)
+    monkeypatch.setattr("osapi_cli.client.follow._GIVE_UP", 1.0)
     with answering(JOB, stream("retry: 20", "", *told(1, STARTED)), b"") as (url, _):
         client.environment.setenv(URL, url)
         ended = client(*WATCH)
