@@ -176,6 +176,7 @@ class Client(Block):
             UnknownHostError, NoAgentsError: nobody is there to be frozen. A host that is known and away is waited for.
             KeyReusedError: the key stands for another operation, target or data.
             PayloadTooLargeError, LimitReachedError, DisconnectedError, UncertainError: nothing was submitted.
+            ClosedError: the client's block has ended.
 
         """
         kind, raw = await self._submitter.encode(operation, data, parse_target(target))

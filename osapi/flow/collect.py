@@ -34,9 +34,17 @@ class Collector:
         self._roster = roster
         self._handles: dict[str, JobHandle] = {}
         self._due = Due(self._handles)
+        self._closed = False
 
     def track(self, handle: JobHandle) -> None:
-        """Begin to collect for a job; before it is submitted, so that no answer is missed."""
+        """Begin to collect for a job; before it is submitted, so that no answer is missed.
+
+        Raises:
+            ClosedError: the client's block is over.
+
+        """
+        if self._closed:
+            raise ClosedError(f"job {handle.id}: the client was closed")
         self._handles[handle.id] = handle
         self._due.set(handle.id, gather.first_due(handle.definition) - self._store.now())
 
@@ -48,6 +56,7 @@ class Collector:
 
     def close(self) -> None:
         """End every wait: the client's block is over."""
+        self._closed = True
         for handle in self._handles.values():
             handle.end(ClosedError(f"job {handle.id}: the client was closed before all answers had come"))
         self._handles.clear()

@@ -98,8 +98,7 @@ class Submissions:
             self._writing = False
             left, self._waiting = [*batch, *self._waiting], []
             with trio.CancelScope(shield=True, deadline=trio.current_time() + UNDO_SECONDS):
-                await self._remove(left)
-            self._end(left)
+                await self._end(left)
 
     async def _write_batch(self, batch: list[_Submission]) -> None:
         written = await self._store.jobs.write_many([submission.write for submission in batch])
@@ -112,22 +111,26 @@ class Submissions:
             receipts = await self._store.stream.publish_many([submission.message for submission in ready])
             for submission, receipt in zip(ready, receipts, strict=True):
                 submission.announced = not isinstance(receipt, OsapiError)
-        await self._remove(batch)
-        self._end(batch)
+        await self._end(batch)
 
-    async def _remove(self, batch: list[_Submission]) -> None:
-        """Remove again what was withdrawn while it was on its way."""
-        withdrawn = [submission for submission in batch if submission.withdrawn and not submission.over.is_set()]
+    async def _end(self, batch: list[_Submission]) -> None:
+        """Let everybody go; first is removed again what was withdrawn while it was on its way."""
+        withdrawn: list[_Submission] = []
+        for submission in batch:
+            if not submission.withdrawn:
+                # At once: who is cancelled while others are removed has a job already.
+                submission.over.set()
+            elif not submission.over.is_set():
+                withdrawn.append(submission)
         if withdrawn:
             async with trio.open_nursery() as nursery:
                 for submission in withdrawn:
-                    nursery.start_soon(self._purge, submission.write.key)
+                    nursery.start_soon(self._remove, submission)
 
-    async def _purge(self, key: str) -> None:
-        # If the broker is away, nobody hears of the job, or it runs and ends by its deadline.
-        with suppress(TransportError):
-            await self._store.jobs.purge(key)
-
-    def _end(self, batch: list[_Submission]) -> None:
-        for submission in batch:
+    async def _remove(self, submission: _Submission) -> None:
+        try:
+            # If the broker is away, nobody hears of the job, or it runs and ends by its deadline.
+            with suppress(TransportError):
+                await self._store.jobs.purge(submission.write.key)
+        finally:
             submission.over.set()

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 import osapi
 from osapi.rules.records import SlotStatus
 from osapi_memory import Faults
+from osapi_memory.key_value import MemoryKeyValue
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -177,6 +178,61 @@ async def test_those_who_are_not_cancelled_have_their_jobs(
         stored = {job.id for job in await client.list(limit=JOBS)}
         assert stored == {handle.id for handle in handles}
         assert sum(agent.counters.slots.values()) >= len(handles)
+
+
+async def test_who_is_cancelled_while_others_are_removed_again_has_a_job_already(
+    world: World, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    handles: list[osapi.JobHandle] = []
+    removing, removed = trio.Event(), trio.Event()
+    purge = MemoryKeyValue.purge
+
+    async def held(self: MemoryKeyValue, key: str, **options: int | None) -> int:
+        removing.set()
+        await removed.wait()
+        return await purge(self, key, **options)
+
+    async def submit(scope: trio.CancelScope) -> None:
+        with scope:
+            handles.append(await client.submit("together.ready"))
+
+    monkeypatch.setattr(MemoryKeyValue, "purge", held)
+    alone, early, late = (trio.CancelScope() for _ in range(3))
+    async with (
+        world.broker.connect(faults=SLOW) as transport,
+        osapi.Client(transport, together, settings=world.settings) as client,
+    ):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(submit, alone)
+            await trio.testing.wait_all_tasks_blocked()
+            for scope in (early, late):
+                nursery.start_soon(submit, scope)
+            await trio.testing.wait_all_tasks_blocked()
+            early.cancel()
+            await removing.wait()
+            late.cancel()
+            await trio.testing.wait_all_tasks_blocked()
+            removed.set()
+        assert early.cancelled_caught
+        assert {job.id for job in await client.list()} == {handle.id for handle in handles}
+
+
+async def test_a_client_that_is_closed_takes_no_jobs(world: World) -> None:
+    refused: list[str] = []
+
+    async def submit() -> None:
+        with pytest.raises(osapi.ClosedError, match="the client was closed") as caught:
+            await client.submit("together.ready")
+        refused.append(str(caught.value))
+
+    async with world.broker.connect() as transport, world.client() as reader, world.agent("a", operations=together):
+        async with osapi.Client(transport, together, settings=world.settings) as client:
+            pass
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(submit)
+        assert await reader.list() == []
+    assert len(refused) == 3
 
 
 async def test_a_client_that_closes_leaves_nobody_waiting(world: World, autojump_clock: trio.testing.MockClock) -> None:
