@@ -52,6 +52,16 @@ def test_what_only_reads_does_nothing_though_it_is_not_answered(client: Client) 
     assert ended.err == f"osapi: the server at {url} broke the connection, or speaks no HTTP\n"
 
 
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:port", "http://127.0.0.1:65536", "http://[::1", "http://:8080", f"http://{'a' * 64}.test"]
+)
+def test_what_is_no_url_of_a_server(client: Client, url: str) -> None:
+    client.environment.setenv(URL, url)
+
+    told = f"${URL}: controller.client.url: is {url!r}; write http://host:port, or https:// and so on"
+    check(client, 78, told)
+
+
 def test_a_name_that_is_nobodys(client: Client) -> None:
     client.environment.setenv(URL, "http://osapi.invalid:1")
     ended = client(*COMMAND)

@@ -64,6 +64,12 @@ def test_a_server_that_is_none_or_says_nothing_offers_nothing(client: Client, tm
     assert offered(client, HOSTNAME) == []
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:port", "http://[::1", f"http://{'a' * 70}.test"])
+def test_a_url_that_names_no_server_offers_nothing(client: Client, url: str) -> None:
+    client.environment.setenv(URL, url)
+    assert offered(client, HOSTNAME) == []
+
+
 def test_no_name_waits_for_what_is_heavy() -> None:
     script = "import sys; from osapi_cli.client import names; print(sys.modules.keys() & {'trio', 'httpx2', 'rich'})"
 

@@ -112,6 +112,10 @@ nats:
             "notifications.url: is not given, and the notifier is",
         ),
         ("controller: {notifications: {url: 'ftp://secret'}}", "notifications.url: is no URL of a webhook; write http"),
+        (
+            "controller: {notifications: {url: 'http://secret:port'}}",
+            "notifications.url: is no URL of a webhook; write http",
+        ),
         ("controller: {nats: {auth: {type: user_pass, username: a}}}", "osapi.yaml:1: controller.nats.auth.password: "),
         ("controller: {nats: {auth: {type: creds}}}", "creds_file: is not given, and controller.nats.auth.type is cre"),
         ("agent: {nats: {auth: {type: nkey}}}", "agent.nats.auth.nkey_file: is not given"),

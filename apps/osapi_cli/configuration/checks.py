@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -74,18 +75,28 @@ def _controller(configuration: Configuration) -> Iterator[_Finding]:
         for permission in role.permissions:
             yield from _judged(f"controller.api.security.roles.{name}", check_permission, permission)
     url = configuration.controller.client.url
-    if not _URL.fullmatch(url):
+    if not _is_url(url, _URL):
         yield "controller.client.url", f"is {quoted(url)}", "write http://host:port, or https:// and so on"
     yield from _notifications(configuration)
 
 
 def _notifications(configuration: Configuration) -> Iterator[_Finding]:
     path, notifications = "controller.notifications.url", configuration.controller.notifications
-    if notifications.url and not _HOOK.fullmatch(notifications.url):
+    if notifications.url and not _is_url(notifications.url, _HOOK):
         # Not quoted: it is a secret.
         yield path, "is no URL of a webhook", "write http://host/path or https://host/path"
     elif notifications.notifier == "webhook" and not notifications.url:
         yield path, "is not given, and the notifier is webhook", "give it, or the notifier log"
+
+
+def _is_url(text: str, form: re.Pattern[str]) -> bool:
+    """Tell whether this has the form of a URL, with a host and a port that somebody could have."""
+    try:
+        parts = urlsplit(text)
+        host, _ = (parts.hostname or "").encode("idna"), parts.port
+    except ValueError:
+        return False
+    return bool(host) and form.fullmatch(text) is not None
 
 
 def _agent(configuration: Configuration) -> Iterator[_Finding]:
