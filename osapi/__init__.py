@@ -10,6 +10,7 @@
 #   observing.py  tracing.py                          what a program may know of attempts, and of whose trace they are
 #   roster.py  fleet.py  enrolments.py                who is there, who is away, and who waits to be accepted
 #   settings.py  discovery.py                         what is shared, which backend
+#   block.py  nursery.py                              what is there for the length of a block
 #   flow/                                             the path of a job, one step a file:
 #       submit -> notify -> claim -> execute -> respond -> collect, and settle or sweep when nobody answered
 #   rules/                                            pure decisions: no I/O, no clock, no randomness

@@ -56,6 +56,9 @@ T = TypeVar("T")
 class Client(Block):
     """A client for the length of its block.
 
+    What it does with jobs are its own methods; all else has an object for each noun: `fleet`, `enrolments`, `rollouts`,
+    `schedules` and `dead_letters`.
+
     With `operations`, payloads are checked before they are sent and results come back typed; without, the agents
     that are there tell which operations exist, and payloads are plain JSON values.
 
