@@ -187,6 +187,15 @@ async def test_a_start_that_was_cut_off_is_made_up_for_by_the_next(
     assert done.signer.public == keys.signer.public
 
 
+def test_a_folder_that_may_not_be_entered_is_told_of(pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.exists", denied)
+    with pytest.raises(ProblemError, match=r"controller\.previous\.pem: cannot be read: Permission denied; let this"):
+        controller_keys(pki)
+
+
 def test_a_pipe_or_a_file_in_the_place_of_a_folder_is_refused(pki: Pki) -> None:
     pki.key_dir.write_text("")
     with pytest.raises(ProblemError, match="is no folder"):

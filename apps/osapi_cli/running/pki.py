@@ -175,7 +175,11 @@ def _check_folder(path: Path) -> None:
 def _own(folder: Path, program: str) -> tuple[osapi.Signer, Previous | None]:
     """Return a program's key, made if there is none, and the one before if that is there."""
     path = folder / f"{program}.previous.pem"
-    previous = Previous(path, osapi.Signer.read(path)) if path.exists() else None
+    try:
+        previous = Previous(path, osapi.Signer.read(path)) if path.exists() else None
+    except OSError as error:
+        # As in a folder that may be read and not entered.
+        raise ProblemError(str(path), "", f"cannot be read: {error.strerror}", "let this user read it") from error
     signer = osapi.Signer.open(folder / f"{program}.pem")
     if previous is not None and previous.signer.public == signer.public:
         raise ProblemError(str(path), "", f"is the same key as {program}.pem", "move it there, and do not copy it")
