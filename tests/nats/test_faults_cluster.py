@@ -10,7 +10,8 @@ import pytest
 import trio
 
 import osapi
-from osapi.transport import BucketConfig, StreamConfig
+from osapi.flow.persist import insist
+from osapi.transport import BucketConfig, ConsumerConfig, StreamConfig
 from osapi_nats.link import Link
 from tests.nats.connections import PATIENCE
 from tests.soak.cluster import run_cluster
@@ -34,6 +35,27 @@ async def test_every_job_ends_once_though_leaders_are_killed(tmp_path: Path) -> 
     assert not found.problems
     assert found.counts["jobs"] > 1
     assert len(found.times["deaf by name"]) == 4, "each agent answered after the election"
+
+
+async def test_who_waits_in_a_crowd_is_told_when_its_leader_was_killed() -> None:
+    # It asks for no heartbeats: the next leader tells it, long before its request would end by itself.
+    shared = ConsumerConfig(name="shared", max_waiting=100_000)
+    kept = StreamConfig(name="CROWD", subjects=("crowd.>",), replicas=3)
+    async with run_cluster() as nodes:
+        async with osapi.connect(nodes.url) as transport:
+            await (await transport.stream(kept)).consumer(shared)
+        leader = nodes.servers.pop(await nodes.leader("CROWD", "shared"))
+        async with osapi.connect(next(iter(nodes.servers.values())).url) as transport:
+            stream = await transport.stream(kept)
+            async with (await stream.consumer(shared)).pull() as pull:
+                pull.request(1)
+                await nodes.settle()
+                await leader.kill()
+                await nodes.elect()
+                with trio.fail_after(PATIENCE):
+                    await insist(partial(stream.publish, "crowd.x", b""), PATIENCE)
+                    (delivery,) = await pull.receive()
+    assert delivery.subject == "crowd.x"
 
 
 async def test_a_cluster_without_a_majority_may_come_back() -> None:

@@ -32,12 +32,12 @@ class Nodes:
         """Return a URL that names all of them."""
         return "nats://" + ",".join(f"127.0.0.1:{server.port}" for server in self.servers.values())
 
-    async def leader(self, stream: str = "") -> str:
-        """Return the name of the server that leads a stream, or without one the whole cluster, once there is one."""
+    async def leader(self, stream: str = "", consumer: str = "") -> str:
+        """Return who leads a stream, or a consumer of it, or without either the whole cluster, once somebody does."""
         with trio.fail_after(_ELECTED):
             while True:
                 for port in self._monitors.values():
-                    found = _leader(await _get(port, "/jsz?streams=1"), stream)
+                    found = _leader(await _get(port, "/jsz?consumers=1"), stream, consumer)
                     if found in self.servers:
                         return found
                 await trio.sleep(0.05)
@@ -60,21 +60,29 @@ class Nodes:
                     await trio.sleep(0.05)
 
 
-def _leader(told: dict[str, Any], stream: str) -> str:
+def _leader(told: dict[str, Any], stream: str, consumer: str) -> str:
     if not stream:
         return str(told.get("meta_cluster", {}).get("leader", ""))
-    for account in told.get("account_details") or ():
-        for found in account.get("stream_detail") or ():
-            if found["name"] == stream:
-                return str(found.get("cluster", {}).get("leader", ""))
-    return ""
+    if consumer:
+        groups = [one for one in _consumers(told) if (one["stream_name"], one["name"]) == (stream, consumer)]
+    else:
+        groups = [one for one in _streams(told) if one["name"] == stream]
+    return str(groups[0].get("cluster", {}).get("leader", "")) if groups else ""
 
 
 def _leaders(told: dict[str, Any]) -> set[str]:
-    streams = [stream for account in told.get("account_details") or () for stream in account["stream_detail"]]
-    consumers = [consumer for stream in streams for consumer in stream.get("consumer_detail") or ()]
-    groups = [group.get("cluster", {}) for group in (*streams, *consumers)]
-    return {_leader(told, ""), *(str(group.get("leader", "")) for group in groups)} if told else set()
+    groups = (*_streams(told), *_consumers(told))
+    leaders = (str(group.get("cluster", {}).get("leader", "")) for group in groups)
+    return {_leader(told, "", ""), *leaders} if told else set()
+
+
+def _streams(told: dict[str, Any]) -> list[dict[str, Any]]:
+    accounts = told.get("account_details") or ()
+    return [stream for account in accounts for stream in account.get("stream_detail") or ()]
+
+
+def _consumers(told: dict[str, Any]) -> list[dict[str, Any]]:
+    return [consumer for stream in _streams(told) for consumer in stream.get("consumer_detail") or ()]
 
 
 async def _get(port: int, path: str) -> dict[str, Any]:
