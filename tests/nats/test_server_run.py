@@ -139,6 +139,15 @@ async def test_a_server_that_is_not_ready_in_time_is_an_error() -> None:
             pytest.fail("it cannot be ready")
 
 
+async def test_without_a_shell_it_does_not_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("osapi_nats.server.run._SHELL", str(tmp_path / "sh"))
+    with pytest.raises(
+        ServerFailedError, match="sh, which starts nats-server, cannot be run: No such file or directory"
+    ):
+        async with run_server(ServerSettings(port=0)):
+            pytest.fail("nobody can have started it")
+
+
 # --- Killed and started again ---------------------------------------------------------------------------------
 
 

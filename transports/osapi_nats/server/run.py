@@ -31,6 +31,8 @@ _POLL: Final = 0.005
 _TAIL: Final = 20
 _PREFIX = re.compile(r"^\[\d+\] \S+ \S+ \[(\w+)\] ")
 
+_SHELL: Final = "/bin/sh"
+
 # The server with a guard at its side; `$$` is the server, `$1` the folder of its configuration. The guard reads from a
 # pipe whose other end only we have: a line dismisses it, and an end without one means that we were killed, so that it
 # leaves nothing behind. It is there before the server is, and notices a kill at any moment. PR_SET_PDEATHSIG of Linux
@@ -206,18 +208,22 @@ class Server:
 
     async def _spawn(self) -> trio.Process:
         self._last.clear()
+        folder = str(self._folder)
+        command = [_SHELL, "-c", _GUARDED, "sh", folder, str(self._binary), "-c", f"{folder}/nats.conf"]
+        try:
+            process = await trio.lowlevel.open_process(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=[self._lock],
+                process_group=0,  # Ctrl-C is for us: we stop the server once nobody needs it any more
+            )
+        except OSError as error:
+            raise ServerFailedError(f"{_SHELL}, which starts nats-server, cannot be run: {error.strerror}") from error
         self._read = trio.Event()
         # Whoever cancels us does not take away the pipe: a server that writes to nobody dies of it, half shut down.
         self._reading = trio.CancelScope(shield=True)
-        folder = str(self._folder)
-        process = await trio.lowlevel.open_process(
-            ["/bin/sh", "-c", _GUARDED, "sh", folder, str(self._binary), "-c", f"{folder}/nats.conf"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            pass_fds=[self._lock],
-            process_group=0,  # Ctrl-C is for us: we stop the server once nobody needs it any more
-        )
         self._nursery.start_soon(self._read_output, process, self._reading, self._read)
         return process
 
