@@ -161,16 +161,20 @@ class DeadLetters:
     async def purge_all(
         self, *, operation: str | None = None, target: str | None = None, reason: str | None = None
     ) -> int:
-        """Remove the dead letters that `list` would return, all of them, and say how many there were.
+        """Remove all dead letters that `list` would return page by page, and say how many there were.
 
         Raises:
             DisconnectedError, UncertainError: some of them are removed.
 
         """
-        letters = await self.list(limit=MAX_LIMIT, operation=operation, target=target, reason=reason)
-        for letter in letters:
-            await self.purge(letter.sequence)
-        return len(letters)
+        removed = 0
+        while True:
+            letters = await self.list(limit=MAX_LIMIT, operation=operation, target=target, reason=reason)
+            for letter in letters:
+                await self.purge(letter.sequence)
+            removed += len(letters)
+            if len(letters) < MAX_LIMIT:
+                return removed
 
     async def _bucket(self) -> KeyValue:
         if self._stories is None:
