@@ -196,6 +196,7 @@ def _verdict(error: BaseException) -> tuple[str, int]:
 
 def _verdict_on_work(error: BaseException) -> tuple[str, int]:
     import osapi  # noqa: PLC0415 - a quarter of a second that a mistyped flag need not wait for
+    from osapi.errors import shown  # noqa: PLC0415
     from osapi_cli.problems import ProblemError, RefusedError, UnavailableError  # noqa: PLC0415
 
     if isinstance(error, ProblemError):
@@ -218,6 +219,9 @@ def _verdict_on_work(error: BaseException) -> tuple[str, int]:
         return what or str(error), FAILED
     if isinstance(error, osapi.OsapiError):
         return str(error), FAILED
+    if isinstance(error, UnicodeEncodeError) and any("\udc80" <= letter <= "\udcff" for letter in error.object):
+        # So Python keeps what is no text on a command line; only the name of a file may be any bytes.
+        return f"{shown(error.object)} is not in UTF-8; write it so", USAGE
     return f"this is a bug in osapi, `osapi --debug` tells where: {type(error).__name__}: {error}", FAILED
 
 

@@ -44,6 +44,22 @@ def test_a_server_that_is_not_there(client: Client) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("node", "uptime", "-T"),
+        ("node", "command", "exec", "--command", "echo", "--arg"),
+        ("job", "watch", "--job-id"),
+        ("run",),
+    ],
+)
+def test_what_is_no_text_is_a_mistake_of_the_command_line(client: Client, command: tuple[str, ...]) -> None:
+    ended = client(*command, "web\udcff")
+
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err == "osapi: 'web\\udcff' is not in UTF-8; write it so\n"
+
+
 def test_what_only_reads_does_nothing_though_it_is_not_answered(client: Client) -> None:
     with answering(b"") as (url, _):
         client.environment.setenv(URL, url)
