@@ -215,6 +215,7 @@ class StreamInfo(Struct, frozen=True):
 class ConsumerInfo(Struct, frozen=True):
     """Where a consumer stands: not yet delivered, unanswered, of these delivered before, waiting requests.
 
+    What was stored or answered a moment ago may not be counted yet.
     `redelivered` may count those that were given up at `max_deliver`; a backend may need several requests for one.
     """
 

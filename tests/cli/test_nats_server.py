@@ -55,7 +55,12 @@ class Started:
 
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Started]:
-    running = Started(tmp_path)
+    # Under nohup this run ignores hang-ups, and what it starts would too.
+    before = signal.signal(SIGHUP, signal.SIG_DFL)
+    try:
+        running = Started(tmp_path)
+    finally:
+        signal.signal(SIGHUP, before)
     try:
         yield running
     finally:

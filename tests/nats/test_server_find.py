@@ -76,9 +76,7 @@ def test_a_variable_that_names_no_program_is_not_passed_over(
 
 
 async def test_without_it_the_error_says_how_to_get_it() -> None:
-    with pytest.raises(
-        TransportError, match=r"there is no nats-server beside '.*/bin/python' or on the PATH"
-    ) as caught:
+    with pytest.raises(TransportError, match=r"there is no nats-server beside '/.* or on the PATH") as caught:
         async with run_server(ServerSettings(port=0)):
             pytest.fail("it started")
     assert str(caught.value).endswith(GONE)
