@@ -6,14 +6,13 @@ what the broker does not take at once.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import trio
 
-from osapi.errors import OsapiError, TransportError
+from osapi.errors import OsapiError
 from osapi.flow.notify import notification
-from osapi.flow.submit import UNDO_SECONDS, submit
+from osapi.flow.submit import UNDO_SECONDS, submit, undo
 from osapi.rules.codec import DEFINITION
 from osapi.rules.keys import job_key
 from osapi.transport import Write
@@ -97,8 +96,7 @@ class Submissions:
         finally:
             self._writing = False
             left, self._waiting = [*batch, *self._waiting], []
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + UNDO_SECONDS):
-                await self._end(left)
+            await self._end(left)
 
     async def _write_batch(self, batch: list[_Submission]) -> None:
         written = await self._store.jobs.write_many([submission.write for submission in batch])
@@ -129,8 +127,6 @@ class Submissions:
 
     async def _remove(self, submission: _Submission) -> None:
         try:
-            # If the broker is away, nobody hears of the job, or it runs and ends by its deadline.
-            with suppress(TransportError):
-                await self._store.jobs.purge(submission.write.key)
+            await undo(self._store, submission.write.key)
         finally:
             submission.over.set()

@@ -40,14 +40,23 @@ async def submit(store: Store, definition: Definition, target: Target, *, agents
     """
     # Nobody else has this id: there is nothing to compare with, and repeated, the same bytes are put again.
     put = partial(store.jobs.put, job_key(definition.id), DEFINITION.encode(definition), ttl=store.ttl(definition))
-    await insist(put, store.settings.persist)
     try:
+        await insist(put, store.settings.persist)
         await _announce(store, definition, target, agents, away=away)
+    except PayloadTooLargeError:
+        raise  # nothing was stored
     except BaseException:
-        # If the broker is away, nobody hears of the job, or it runs and ends by its deadline.
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + UNDO_SECONDS), suppress(TransportError):
-            await store.jobs.purge(job_key(definition.id))
+        await undo(store, job_key(definition.id))
         raise
+
+
+async def undo(store: Store, key: str) -> None:
+    """Remove the definition of a job that shall not run, within a second, whatever else is cancelled.
+
+    If the broker is away, nobody hears of the job, or it runs and ends by its deadline.
+    """
+    with trio.CancelScope(shield=True, deadline=trio.current_time() + UNDO_SECONDS), suppress(TransportError):
+        await insist(partial(store.jobs.purge, key), UNDO_SECONDS)
 
 
 async def submit_once(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -150,6 +150,33 @@ async def test_submissions_that_are_cancelled_leave_nothing_that_runs(
             # The first of them went by itself, and may have been there in time.
             assert {job.id for job in await reader.list(limit=JOBS)} == {handle.id for handle in handles}
             assert sum(agent.counters.slots.values()) == len(handles) <= 1
+
+
+@pytest.mark.parametrize("jobs", [1, JOBS])
+async def test_what_is_withdrawn_is_removed_though_the_answer_was_lost(
+    world: World, jobs: int, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: set[str] = set()
+    purge = MemoryKeyValue.purge
+
+    async def purge_at_second(bucket: MemoryKeyValue, key: str, **options: Any) -> int:
+        if key not in lost:
+            lost.add(key)
+            raise osapi.UncertainError("the answer was lost, and the purge with it")
+        return await purge(bucket, key, **options)
+
+    handles: list[osapi.JobHandle] = []
+    async with world.client(operations=together) as reader:
+        for turn in range(12):
+            async with (
+                world.broker.connect(faults=Faults(seed=turn, delay=0.1)) as transport,
+                osapi.Client(transport, together, settings=world.settings) as client,
+            ):
+                with monkeypatch.context() as patched, trio.move_on_after(0.01 + turn * 0.02):
+                    patched.setattr(MemoryKeyValue, "purge", purge_at_second)
+                    await submit_at_once(client, jobs, handles)
+        assert lost, "nothing was withdrawn"
+        assert {job.id for job in await reader.list(limit=100)} == {handle.id for handle in handles}
 
 
 async def test_those_who_are_not_cancelled_have_their_jobs(
