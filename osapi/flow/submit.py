@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import trio
 from msgspec.structs import replace
 
-from osapi.errors import ConflictError, KeyReusedError, PayloadTooLargeError, TransportError, shown
+from osapi.errors import (
+    ConflictError,
+    KeyReusedError,
+    LimitReachedError,
+    PayloadTooLargeError,
+    TransportError,
+    shown,
+)
 from osapi.flow.notify import notify
 from osapi.flow.persist import insist, write
 from osapi.flow.waiting import leave_note
@@ -39,14 +46,19 @@ async def submit(store: Store, definition: Definition, target: Target, *, agents
 
     """
     # Nobody else has this id: there is nothing to compare with, and repeated, the same bytes are put again.
-    put = partial(store.jobs.put, job_key(definition.id), DEFINITION.encode(definition), ttl=store.ttl(definition))
+    key = job_key(definition.id)
+    put = partial(store.jobs.put, key, DEFINITION.encode(definition), ttl=store.ttl(definition))
     try:
         await insist(put, store.settings.persist)
-        await _announce(store, definition, target, agents, away=away)
-    except PayloadTooLargeError:
-        raise  # nothing was stored
+    except (PayloadTooLargeError, LimitReachedError):
+        raise  # nothing was stored, and the marker of a purge would take room as well
     except BaseException:
-        await undo(store, job_key(definition.id))
+        await undo(store, key)
+        raise
+    try:
+        await _announce(store, definition, target, agents, away=away)
+    except BaseException:
+        await undo(store, key)
         raise
 
 
